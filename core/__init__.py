@@ -1,0 +1,1 @@
+"""The engine: knows no platform, no vendor, no driver."""

@@ -1,0 +1,75 @@
+"""What a task or an inquiry must hear, now or later. A timer is a signal due later."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.model.ids import CallId, GrantId, InquiryId, SignalId, TaskId
+from core.model.work import Failure, Handoff, PushBack, Verdict
+
+
+class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="ChildReport/1"):
+    """To the parent: a delegation came back."""
+
+    call: CallId
+    child: TaskId
+    role: str
+    result: Handoff | Failure | PushBack
+
+
+class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, tag="VerdictReport/1"):
+    """To the task: an inquiry of its was decided."""
+
+    call: CallId
+    verdict: Verdict
+
+
+class WordFromAsker(msgspec.Struct, frozen=True, kw_only=True, tag="WordFromAsker/1"):
+    """To a child that pushed back: the answer. The child reports back to `call` from now on."""
+
+    call: CallId
+    text: str
+    speaker: str
+
+
+class StopOrder(msgspec.Struct, frozen=True, kw_only=True, tag="StopOrder/1"):
+    """To the task: cancel."""
+
+    by: str
+    reason: str = ""
+
+
+class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="Deadline/1"):
+    """To the task: its wall clock ran out."""
+
+
+class DecideBy(msgspec.Struct, frozen=True, kw_only=True, tag="DecideBy/1"):
+    """To the inquiry: its deadline (transition 14)."""
+
+    inquiry: InquiryId
+    revision: int
+
+
+class ExecuteBy(msgspec.Struct, frozen=True, kw_only=True, tag="ExecuteBy/1"):
+    """To the grant: it has run out unused."""
+
+    grant: GrantId
+
+
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="Withdraw/1"):
+    """To the inquiry: its task no longer needs it (transition 13)."""
+
+    inquiry: InquiryId
+    reason: str
+
+
+Errand = ChildReport | VerdictReport | WordFromAsker | StopOrder | Deadline | DecideBy | ExecuteBy | Withdraw
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """An errand addressed to a task at a time. A timer is a signal due later. The same id is the same signal."""
+
+    id: SignalId
+    task: TaskId
+    due_at_ms: int
+    errand: Errand

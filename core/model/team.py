@@ -1,0 +1,213 @@
+"""The team as the engine sees it: loaded, validated, frozen, and named by the hash of its content.
+
+Money is in millionths of a dollar (`_microusd`), tokens and bytes are counts, times are milliseconds unless named.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+Json = Any
+"""A JSON value: what `msgspec.json.decode` returns without a type."""
+
+
+class Tier(StrEnum):
+    """How bad an action can be, mildest first (INQUIRIES.md)."""
+
+    READ = "read"
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+    FINANCIAL = "financial"
+    INFRASTRUCTURE = "infrastructure"
+
+
+class EffectClass(StrEnum):
+    """What may be done when an action's outcome is not known (ENGINE.md, pitfall 2)."""
+
+    READ = "read"  # run it again
+    IDEMPOTENT = "idempotent"  # run it again with the same key
+    QUERYABLE = "queryable"  # look it up
+    ONCE = "once"  # ask a person
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A principal: one human, whatever accounts they have. `role`: owner, approver, member or viewer."""
+
+    id: str
+    name: str
+    role: str
+    zone: str = "UTC"
+    accounts: tuple[str, ...] = ()
+
+    @property
+    def may_approve(self) -> bool:
+        """Owners and approvers may; members ask, viewers read."""
+        return self.role in {"owner", "approver"}
+
+    @property
+    def may_ask(self) -> bool:
+        """Everybody but a viewer may give the team work."""
+        return self.role != "viewer"
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """TEAM.md, Budgets. The day is the team's zone's."""
+
+    call_input_tokens_max: int = 32_000
+    call_output_tokens_max: int = 4_000
+    task_tokens_max: int = 50_000
+    task_calls_max: int = 10
+    day_tokens_max: int = 500_000
+    day_microusd_max: int = 5_000_000
+    hard_stop: bool = True
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a role may do at all, and whether a person looks at its handoff first."""
+
+    can_deploy: bool = False
+    can_merge: bool = False
+    requires_review: bool = False
+
+
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of a preset and its prices in millionths of a dollar per million tokens."""
+
+    provider: str  # anthropic, openai, offline, scripted
+    model: str
+    input_microusd_per_mtok: int = 0
+    output_microusd_per_mtok: int = 0
+    cache_read_microusd_per_mtok: int = 0
+    cache_write_microusd_per_mtok: int = 0
+    window_tokens: int = 200_000
+    output_tokens_max: int = 8_192
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine and the model know of a tool. `says` and `resource` are templates over the arguments."""
+
+    name: str
+    about: str
+    parameters: dict[str, Json]  # a JSON Schema of type object, additionalProperties false
+    tier: Tier = Tier.INTERNAL
+    effect: EffectClass = EffectClass.IDEMPOTENT
+    verb: str = ""  # effect verb of the action, "" means the tool's own name
+    resource: str = ""
+    says: str = ""
+    seconds_max: int = 30
+    output_bytes_max: int = 16_384
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One command `run_command` may run; `args` are JSON Schema properties, all required unless they have a default."""
+
+    name: str
+    argv: tuple[str, ...]
+    about: str = ""
+    args: dict[str, Json] = {}
+    tier: Tier = Tier.INFRASTRUCTURE
+    effect: EffectClass = EffectClass.ONCE
+    resource: str = ""
+    says: str = ""
+    seconds_max: int = 120
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent's definition. `version` is the content hash of all that can change what it does."""
+
+    id: str
+    title: str
+    folder: str
+    reports_to: str | None
+    tools: tuple[str, ...]
+    commands: tuple[str, ...] = ()
+    complexity: str = "work"
+    concurrency_max: int = 2
+    batch_max: int = 4
+    task_seconds_max: int = 900
+    budget: Budget = Budget()
+    permissions: Permissions = Permissions()
+    escalates_to: tuple[str, ...] = ()
+    leads: bool = False  # plans and delegates; owns no work tools
+    specs: tuple[ToolSpec, ...] = ()  # `tools`, with the schema as this role sees it: its targets, its commands
+    prompt: str = ""  # the stable part of its system prompt, composed
+    version: str = ""
+
+
+class MatrixRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may hand what kinds of work to whom; nothing else can happen."""
+
+    source: str
+    target: str
+    kinds: tuple[str, ...]
+    when: str = ""
+
+
+class StageRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of whom one stage needs. Empty `people` means every owner and approver."""
+
+    approve_n: int = 1
+    deny_n: int = 1
+    people: tuple[str, ...] = ()
+
+
+class TierRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action of a tier needs. No stages: it runs at once."""
+
+    stages: tuple[StageRule, ...] = ()
+    decide_ms: int = 86_400_000
+    execute_ms: int = 86_400_000  # how long a grant lives
+    at_deadline: str = "queue"  # queue, deny or escalate; never approve
+    verified: bool = False  # only votes a platform vouches for
+    allow_self: bool = False
+    reason_required: bool = False
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Tiers and words. `words` are a floor: configuration only adds to them (INQUIRIES.md)."""
+
+    tiers: dict[str, TierRule]
+    words: tuple[str, ...]
+    version: str = ""
+
+
+class Team(msgspec.Struct, frozen=True, kw_only=True):
+    """One definition of everything that governs agents; stored whole under its hash, pinned by every task."""
+
+    version: str  # content hash of all below
+    name: str
+    zone: str
+    lead: str
+    people: tuple[Person, ...]
+    roles: dict[str, Role]
+    teams: dict[str, tuple[str, ...]]
+    matrix: tuple[MatrixRow, ...]
+    tools: dict[str, ToolSpec]
+    commands: dict[str, Command]
+    models: dict[str, ModelSpec]  # by complexity: triage, work, deep
+    policy: Policy
+    hops_max: int = 4
+    rounds_max: int = 3
+
+    def person(self, person_id: str) -> Person | None:
+        """The person with this id."""
+        return next((p for p in self.people if p.id == person_id), None)
+
+    def person_of_account(self, account: str) -> Person | None:
+        """The person who has this platform account."""
+        return next((p for p in self.people if account in p.accounts), None)
+
+    def targets(self, role: str) -> tuple[MatrixRow, ...]:
+        """The matrix rows that let `role` hand work on."""
+        return tuple(row for row in self.matrix if row.source == role)
+
+    def spec(self, role: str, tool: str) -> ToolSpec | None:
+        """A tool as this role sees it; None if it may not call it."""
+        return next((spec for spec in self.roles[role].specs if spec.name == tool), None)
+
+    def model_of(self, role: str) -> ModelSpec:
+        """The model a role thinks with."""
+        return self.models[self.roles[role].complexity]

@@ -1,0 +1,266 @@
+"""What the engine needs from outside, each as narrow as its caller uses it. Adapters implement these."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from core.model import unit as u
+from core.model.events import Conversation, Event
+from core.model.ids import InquiryId, TaskId
+from core.model.inquiries import Attempt, Delivery, Grant, Inquiry
+from core.model.signals import Signal
+from core.model.team import Json, ModelSpec, Team, ToolSpec
+from core.model.unit import Answer, ClaimEffects, ClaimPosts, LeasedEffect, LeasedPost, StoredEvent, Unit
+from core.model.views import Post
+from core.model.work import Entry, Reply, Said, Task, ToolResult
+
+
+class Clock(Protocol):
+    """Time. Wall clock for due times, monotonic for timeouts."""
+
+    def now_ms(self) -> int:
+        """UTC, milliseconds since 1970."""
+
+    def monotonic_ms(self) -> int:
+        """Never goes back; only differences mean anything."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let this much time pass."""
+
+
+class Ids(Protocol):
+    """Randomness."""
+
+    def token(self) -> str:
+        """Sixteen hex digits nobody can guess."""
+
+    def jitter(self) -> float:
+        """Between 0 and 1."""
+
+
+class Store(Protocol):
+    """Where the truth is. `commit`, `claim_*` and `due` see every commit before them."""
+
+    async def commit(self, unit: Unit) -> Answer:
+        """All of it, durably, or nothing. Raises StoreFullError."""
+
+    async def claim_effects(self, claim: ClaimEffects) -> tuple[LeasedEffect, ...]:
+        """Lease effects to perform."""
+
+    async def claim_posts(self, claim: ClaimPosts) -> tuple[LeasedPost, ...]:
+        """Lease posts to send."""
+
+    async def due(self, n: int) -> tuple[tuple[StoredEvent, ...], tuple[Signal, ...], int | None]:
+        """New events in order, signals due now (by due time), and when the next signal falls due. No lease: units that
+        deal with one carry State(EVENT or SIGNAL, new) and close it.
+        """
+
+    @property
+    def read(self) -> Reads:
+        """The reading side."""
+
+
+class Reads(Protocol):
+    """What people and the engine look up. Every method is one named SELECT."""
+
+    async def task(self, task: TaskId) -> Task | None:
+        """One task."""
+
+    async def journal(self, task: TaskId, after: int = -1) -> tuple[tuple[int, Entry], ...]:
+        """Entries with a number above `after`, in order."""
+
+    async def tasks(
+        self, *, open_only: bool = False, root: TaskId | None = None, limit: int = 1000
+    ) -> tuple[u.TaskRow, ...]:
+        """Newest first; with `root`, that whole tree, oldest first."""
+
+    async def open_root(self, conversation: Conversation) -> Task | None:
+        """The newest root task of the conversation that has not ended."""
+
+    async def task_ids(self, prefix: str) -> tuple[TaskId, ...]:
+        """At most 10 ids that start so."""
+
+    async def inquiry(self, inquiry: InquiryId) -> u.InquiryRow | None:
+        """One inquiry with votes, deliveries, grant."""
+
+    async def inquiry_ids(self, prefix: str) -> tuple[InquiryId, ...]:
+        """At most 10 ids that start so."""
+
+    async def inquiries(
+        self, *, active_only: bool = True, root: TaskId | None = None, limit: int = 1000
+    ) -> tuple[Inquiry, ...]:
+        """Oldest first. Active: created, undeliverable, open, collecting, in_review."""
+
+    async def delivery(self, nonce_hash: str) -> Delivery | None:
+        """The showing a control belongs to."""
+
+    async def grant(self, grant: str) -> Grant | None:
+        """One grant."""
+
+    async def attempt(self, attempt: str) -> Attempt | None:
+        """One attempt."""
+
+    async def effects(self, task: TaskId) -> tuple[u.EffectRow, ...]:
+        """Open effects of one task."""
+
+    async def said(self, conversation: Conversation, limit: int) -> tuple[Said, ...]:
+        """The last lines of a conversation: people's messages and the answers given, oldest first."""
+
+    async def posts(
+        self, *, conversation: Conversation | None = None, slot: str | None = None, limit: int = 200
+    ) -> tuple[u.PostRow, ...]:
+        """Newest first."""
+
+    async def event_task(self, key: str) -> TaskId | None:
+        """The task an event started or spoke to; None while it is new, or if it did neither."""
+
+    async def spent(self, scope: str) -> u.Spent:
+        """A budget scope."""
+
+    async def paused(self) -> tuple[str, ...]:
+        """Scopes that are stopped."""
+
+    async def blob(self, blob_hash: str) -> bytes | None:
+        """Kept bytes."""
+
+    async def meta(self, name: str) -> str | None:
+        """A fact about the workspace."""
+
+    async def unsealed(self, limit: int) -> tuple[u.Audit, ...]:
+        """Audit rows not yet linked, in the order they were committed."""
+
+    async def chain(self, after: int = 0, limit: int = 1000) -> tuple[u.Sealed, ...]:
+        """Linked audit rows with a seq above `after`."""
+
+    async def chain_head(self) -> tuple[int, str]:
+        """The last seq and hash; (0, "") for an empty chain."""
+
+    async def counts(self) -> u.Counts:
+        """What is left to do."""
+
+
+class Bus(Protocol):
+    """Notices that something may be there to do. They may be lost; a sweep finds what they missed."""
+
+    def notify(self, topic: str) -> None:
+        """Wake whoever waits for the topic: events, effects, posts, audit."""
+
+    async def wait(self, topic: str, seconds: float) -> None:
+        """Until the next notice, or this long."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of the system prompt; `stable` parts come first and are cached by the vendor."""
+
+    text: str
+    stable: bool = True
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn of the transcript. `uses` only on assistant turns, `results` (use id, text, is_error) only on user's."""
+
+    role: Literal["user", "assistant"]
+    text: str = ""
+    uses: tuple[tuple[str, str, dict[str, Json]], ...] = ()  # id, name, arguments
+    results: tuple[tuple[str, str, bool], ...] = ()
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent to a model, whichever vendor serves it."""
+
+    model: ModelSpec
+    system: tuple[Part, ...]
+    tools: tuple[ToolSpec, ...]
+    messages: tuple[Message, ...]
+    output_tokens_max: int
+    role: str = ""  # whose turn it is, for logs and the scripted model; never sent
+    task: str = ""
+
+
+class ModelProvider(Protocol):
+    """A vendor. Raises OverloadedError, ContextOverflowError, AuthenticationError, TerminalError; none of its own."""
+
+    async def reply(self, request: ModelRequest) -> Reply:
+        """One turn. `Reply.usage.cost_microusd` is left 0: the engine prices it."""
+
+
+class Workplace(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running tool may know: whose call it is. `attempt` is the idempotency key."""
+
+    role: str
+    task: str
+    attempt: str
+    seconds_max: int
+    again: bool = False  # an earlier try was started and its outcome is unknown: look it up, or run it again
+
+
+class UnknownOutcomeError(Exception):
+    """Raised by a tool: it was started and nobody can know what became of it. The engine asks a person."""
+
+
+class Tool(Protocol):
+    """Something agents may call, and the code that runs it."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Schema, tier, effect class."""
+
+    @property
+    def remembers(self) -> bool:
+        """It can say what became of an earlier try with the same attempt id, so `once` may be asked `again`."""
+
+    async def run(self, arguments: dict[str, Any], place: Workplace) -> ToolResult:
+        """Do it. Trouble the agent can mend is a Failure in the result. Raises UnknownOutcomeError."""
+
+    async def cancel(self, attempt: str) -> None:
+        """Stop a run that is under way; its `run` then returns."""
+
+
+class Resolver(Protocol):
+    """Facts about an action that only the outside knows, asked before the decision and again just before the start."""
+
+    def fingerprint(self, tool: str, arguments: dict[str, Any]) -> str:
+        """SHA-256 of the executable a command names, "" for tools that have none. Raises TerminalError."""
+
+
+class Platform(Protocol):
+    """Where people are. Raises RateLimitedError, AmbiguousError, TerminalError when sending."""
+
+    @property
+    def name(self) -> str:
+        """telegram, discord, slack, console."""
+
+    async def run(self, intake: Intake) -> None:
+        """Receive for ever; an event is acknowledged only after `accept` returned."""
+
+    async def send(self, post: Post, edits: str) -> str:
+        """Show it; `edits` is the receipt of the message to replace, "" for a new one. Returns the receipt."""
+
+    async def find_sent(self, post: Post) -> str | None:
+        """After an unknown outcome: the receipt if it arrived, None if it certainly did not. Raises AmbiguousError."""
+
+
+class Intake(Protocol):
+    """The one call an adapter makes into the engine."""
+
+    async def accept(self, event: Event) -> bool:
+        """Commit it. True: new; False: seen before. Raises StoreFullError: then nothing may be acknowledged."""
+
+
+class TeamSource(Protocol):
+    """Definitions."""
+
+    def current(self) -> Team:
+        """The newest that is valid."""
+
+    def parse(self, blob: bytes) -> Team:
+        """A stored one."""
+
+
+class Calendar(Protocol):
+    """Schedules: when something next comes due."""
+
+    def next_after(self, schedule: str, after_ms: int) -> int | None:
+        """The first time after `after_ms`, UTC."""

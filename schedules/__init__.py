@@ -1,0 +1,1 @@
+"""What starts work with nobody asking."""

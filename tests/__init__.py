@@ -1,0 +1,1 @@
+"""The tests: what each folder holds is told by its name."""

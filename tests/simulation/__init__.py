@@ -1,0 +1,1 @@
+"""The whole engine in a seeded world with faults."""

@@ -1,0 +1,1 @@
+"""One rule or one function at a time."""
