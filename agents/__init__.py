@@ -1,0 +1,1 @@
+"""Who works here: the roles, and the code that loads them."""

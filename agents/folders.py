@@ -1,0 +1,147 @@
+"""A role's folder, read and checked: who it is, in the files that TEAM.md's table names.
+
+Law: a folder is only read here. Its text reaches the model as it stands, less comments; only front matter and headings
+mean anything to us.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agents.manifest import BYTES_MAX, Front, read
+from core.model.errors import ConfigError
+
+REQUIRED = ("Identity", "Core Responsibilities", "Decision Principles", "Boundaries")
+ADVISED = ("Decision Authority", "Communication Style")
+_SHARED_FIRST = ("SAFETY.md", "COMMS.md", "MEMORY.md")
+_HEADING = re.compile(r"^##[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that works and deserves a look. `line` counts from 1; 0 means the file as a whole."""
+
+    what: str
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that is wrong (`errors`) or odd (`notices`)."""
+
+    errors: list[ConfigError] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    def fail(self, what: str, expected: str, *, file: str, line: int = 0) -> None:
+        """Note an error."""
+        self.errors.append(ConfigError(what, file=file, line=line, expected=expected))
+
+    def notice(self, what: str, *, file: str, line: int = 0) -> None:
+        """Note an oddity."""
+        self.notices.append(Notice(what=what, file=file, line=line))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleText:
+    """What a folder says. Missing files are empty."""
+
+    front: Front
+    soul: str
+    constitution: str = ""
+    agents: str = ""
+    tools: str = ""
+
+
+def text_of(path: Path, file: str, found: Findings) -> str | None:
+    """A file's text; None where there is none. A file that cannot be read as text is an error."""
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        found.fail(f"cannot be read ({error.strerror})", "a readable file", file=file)
+        return ""
+    if len(raw) > BYTES_MAX:
+        found.fail(f"has {len(raw)} bytes", f"at most {BYTES_MAX}", file=file)
+        return ""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found.fail("is not UTF-8", "text in UTF-8", file=file, line=raw[: error.start].count(b"\n") + 1)
+        return ""
+
+
+def read_shared(agents: Path, found: Findings) -> tuple[str, ...]:
+    """The rules every role gets, those that bind most first."""
+    folder = agents / "_shared"
+    names = sorted(path.name for path in folder.glob("*.md")) if folder.is_dir() else []
+    if "SAFETY.md" not in names:
+        found.fail(
+            "is missing", "the rules that bind every role; `signoff init` makes one", file=_name("_shared/SAFETY.md")
+        )
+    ordered = [name for name in _SHARED_FIRST if name in names] + [n for n in names if n not in _SHARED_FIRST]
+    return tuple(text_of(folder / name, _name(f"_shared/{name}"), found) or "" for name in ordered)
+
+
+def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText | None:
+    """A role's folder, or None when it says too little to be anybody."""
+    file = _name(f"{folder}/SOUL.md")
+    soul = text_of(agents / folder / "SOUL.md", file, found)
+    if soul is None:
+        found.fail("is missing", "front matter (id, name, role) and the sections " + ", ".join(REQUIRED), file=file)
+        return None
+    parts = {}
+    for name in ("CONSTITUTION", "AGENTS", "TOOLS"):
+        text = text_of(agents / folder / f"{name}.md", _name(f"{folder}/{name}.md"), found)
+        if text is None and name == "CONSTITUTION":
+            found.notice("is missing: this role has no hard rules of its own", file=_name(f"{folder}/{name}.md"))
+        parts[name.lower()] = text or ""
+    front, body, lines_before = _front(soul, file, found)
+    _sections(body, lines_before, file, found)
+    if front is None:
+        return None
+    if front.id != role:
+        line = next((n for n, text in enumerate(soul.splitlines(), 1) if text.startswith("id:")), 1)
+        found.fail(f"id is {front.id}", f"{role}, as in team.yaml", file=file, line=line)
+    return RoleText(front=front, soul=body, **parts)
+
+
+def _front(soul: str, file: str, found: Findings) -> tuple[Front | None, str, int]:
+    """Front matter, the text below it, and how many lines stand before that."""
+    lines = soul.splitlines()
+    end = lines.index("---", 1) if lines[:1] == ["---"] and "---" in lines[1:] else 0
+    if not end:
+        found.fail("no front matter", "--- on the first line, then id, name and role, then ---", file=file, line=1)
+        return None, soul, 0
+    document = read("\n".join(lines[1:end]), file, Front, lines_before=1)
+    found.errors.extend(document.errors)
+    return document.value, "\n".join(lines[end + 1 :]), end + 1
+
+
+def _sections(body: str, lines_before: int, file: str, found: Findings) -> None:
+    starts = [(match.group(1), match.start(), match.end()) for match in _HEADING.finditer(body)]
+    ends = [*(start for _, start, _ in starts), len(body)][1:] if starts else []
+    for (title, start, stop), end in zip(starts, ends, strict=True):
+        if title in REQUIRED and not body[stop:end].strip():
+            line = lines_before + body.count("\n", 0, start) + 1
+            found.fail(f"section {title} is empty", "at least one sentence", file=file, line=line)
+    titles = [title for title, _, _ in starts]
+    for title in _missing(REQUIRED, titles):
+        found.fail(f"section {title} is missing", f"a heading `## {title}`", file=file, line=lines_before + 1)
+    for title in _missing(ADVISED, titles):
+        found.notice(f"section {title} is missing", file=file, line=lines_before + 1)
+
+
+def _missing(wanted: Iterable[str], titles: list[str]) -> list[str]:
+    return [title for title in wanted if title not in titles]
+
+
+def _name(path: str) -> str:
+    return f"agents/{path}"

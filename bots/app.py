@@ -1,0 +1,207 @@
+"""The composition root: the only place that knows every adapter. Configuration is read once, here.
+
+`Workspace` names the places of a workspace, `House` opens what runs in it. A platform, a vendor or a library that is
+not used is not imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from agents.team import FileTeamSource
+from agents.tools import registry
+from agents.tools.commands import CommandResolver
+from agents.tools.spool import Spool
+from core.adapters.models.anthropic import AnthropicModel
+from core.adapters.models.offline import OfflineModel
+from core.adapters.models.openai import OpenAIModel
+from core.adapters.models.resilient import Resilient
+from core.adapters.sqlite.lock import EngineLock
+from core.adapters.sqlite.store import SqliteStore
+from core.adapters.system import LocalBus, SystemClock, SystemIds
+from core.model.errors import ConfigError, StoreRefusedError
+from core.model.team import Team
+from core.model.unit import SetMeta, Unit
+from core.ports import ModelProvider, Platform, Tool
+from core.runtime.context import Context
+from core.runtime.engine import Engine
+from core.runtime.intake import StoreIntake
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The places of one workspace (ARCHITECTURE.md, A workspace)."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """Database, spool, logs, backups, lock."""
+        return self.root / ".signoff"
+
+    @property
+    def database(self) -> Path:
+        """The one file with the truth in it."""
+        return self.state / "signoff.db"
+
+    @property
+    def spool(self) -> Path:
+        """Records of commands, which outlive the engine."""
+        return self.state / "spool"
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a line."""
+        return self.state / "logs" / "signoff.jsonl"
+
+    def make(self) -> None:
+        """Create the folders that nothing works without. Raises StoreRefusedError, in one line."""
+        if not (self.root / "agents" / "team.yaml").is_file():
+            raise ConfigError("there is no team here", file=str(self.root), expected="run `signoff init DIR` first")
+        try:
+            for folder in (self.state, self.spool, self.log.parent, self.root / "files" / "shared"):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.state.chmod(0o700)
+        except OSError as error:
+            raise StoreRefusedError(
+                f"{error.filename or self.state} cannot be written ({error.strerror})",
+                "make the workspace writable, or use another one with --workspace",
+            ) from error
+
+
+def read_environment(workspace: Workspace, environ: Mapping[str, str]) -> dict[str, str]:
+    """The workspace's `.env` under the process's own environment. Raises ConfigError with the line."""
+    path = workspace.root / ".env"
+    values: dict[str, str] = {}
+    if path.is_file():
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            text = line.strip().removeprefix("export ")
+            if not text or text.startswith("#"):
+                continue
+            name, equals, value = text.partition("=")
+            if not equals or not name.strip().isidentifier():
+                raise ConfigError("not a setting", file=str(path), line=number, expected="NAME=value")
+            values[name.strip()] = value.strip().strip("\"'")
+    return {**values, **environ}
+
+
+def models_of(environ: Mapping[str, str], clock: SystemClock, ids: SystemIds) -> dict[str, ModelProvider]:
+    """Every vendor there is a key for, and the model that needs none."""
+    models: dict[str, ModelProvider] = {"offline": OfflineModel()}
+    if key := environ.get("ANTHROPIC_API_KEY"):
+        anthropic = AnthropicModel(key, base_url=environ.get("ANTHROPIC_BASE_URL"))
+        models["anthropic"] = Resilient(anthropic, clock, ids)
+    base_url = environ.get("OPENAI_BASE_URL")
+    if (key := environ.get("OPENAI_API_KEY", "")) or base_url:
+        models["openai"] = Resilient(OpenAIModel(key, base_url=base_url), clock, ids)
+    return models
+
+
+class House:
+    """An opened workspace. `Reads` and `intake` always; an engine only for who holds the lock."""
+
+    def __init__(self, workspace: Workspace, environ: Mapping[str, str], store: SqliteStore) -> None:
+        self.workspace = workspace
+        self.environ = environ
+        self.store = store
+        self.clock = SystemClock()
+        self.ids = SystemIds()
+        self.bus = LocalBus()
+        self.teams = FileTeamSource(workspace.root, environ=environ)
+        self.intake = StoreIntake(store, self.bus)
+        self._tools: dict[str, Mapping[str, Tool]] = {}
+
+    @classmethod
+    async def open(cls, workspace: Workspace, environ: Mapping[str, str]) -> Self:
+        """Raises ConfigError (TeamErrors), StoreRefusedError: each one line that says what to do."""
+        workspace.make()
+        settings = read_environment(workspace, environ)
+        store = await SqliteStore.open(workspace.database, SystemClock())
+        try:
+            return cls(workspace, settings, store)
+        except BaseException:
+            await store.close()
+            raise
+
+    async def close(self) -> None:
+        """What is queued is committed first."""
+        await self.store.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def offline(self) -> bool:
+        """No key is set: the built-in model answers."""
+        return any(model.provider == "offline" for model in self.teams.current().models.values())
+
+    def lock(self) -> EngineLock:
+        """Only its holder may run an engine here."""
+        return EngineLock(self.workspace.state)
+
+    async def engine(self, platforms: Mapping[str, Platform]) -> Engine:
+        """An engine on this workspace. Hold the lock: every lease of an earlier boot is void from here on."""
+        boot = await self.store.new_boot()
+        context = Context(
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            bus=self.bus,
+            teams=self.teams,
+            resolver=CommandResolver(self.workspace.root, self.teams.current),
+            models=models_of(self.environ, self.clock, self.ids),
+            tools=self._tools_of,
+            platforms=platforms,
+            secret=await self._secret(),
+            holder=f"{boot}:{os.getpid()}",
+        )
+        engine = Engine(context)
+        await engine.keep_definition()
+        self.store.watch(self._wake)
+        return engine
+
+    def _wake(self) -> None:
+        """Another process has committed something: the command line, most likely."""
+        for topic in ("events", "effects", "posts"):
+            self.bus.notify(topic)
+
+    def _tools_of(self, team: Team) -> Mapping[str, Tool]:
+        if team.version not in self._tools:
+            self._tools[team.version] = registry(self.workspace.root, team, Spool(self.workspace.spool))
+        return self._tools[team.version]
+
+    async def _secret(self) -> str:
+        """The workspace's own, made once; control nonces are derived from it."""
+        known = await self.store.read.meta("secret")
+        if known is None:
+            known = self.ids.token() + self.ids.token()
+            await self.store.commit(Unit(changes=(SetMeta(name="secret", value=known),)))
+        return known
+
+
+def set_up_log(workspace: Workspace, *, debug: bool = False) -> None:
+    """Log events as JSON lines into the workspace. No message text above DEBUG (STYLE.md, rule 11)."""
+    import structlog
+
+    file = workspace.log.open("a", encoding="utf-8")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=lambda value, **_: msgspec.json.encode(value).decode()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(10 if debug else 20),
+        logger_factory=structlog.PrintLoggerFactory(file),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,281 @@
+"""Take up the calls of one reply: each is run, put before a person, delegated, or given its result at once.
+
+This is where the matrix, the tool lists, the gates and the denials hold, whatever a prompt says (P4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from core.model.ids import TaskId, call_of, child_of, inquiry_of
+from core.model.inquiries import Inquiry, Kind
+from core.model.team import Json, Team, Tier
+from core.model.work import (
+    AnswerChild,
+    AskHuman,
+    Brief,
+    Call,
+    CallState,
+    Delegate,
+    Effect,
+    Failure,
+    Handoff,
+    PushBack,
+    Reply,
+    Round,
+    Task,
+    ToolResult,
+    ToolUse,
+)
+from core.rules import delegation, feedback, inquiry, policy
+from core.rules.actions import Act, act_of
+from core.rules.canonical import InvalidArgumentsError, action_digest, canonical, intent_of
+from core.rules.schema import check_arguments
+
+CALLS_MAX = 32
+"""A turn may hold this many calls; the rest come back as Failures. (Nobody's model asks for more in good faith.)"""
+
+WHY_CHARS_MAX = 300
+"""An agent's own words on a card are advisory: they may not crowd out the action."""
+
+
+class Facts(Protocol):
+    """The part of the step's Env that is needed here."""
+
+    @property
+    def now_ms(self) -> int: ...
+    @property
+    def fingerprints(self) -> Mapping[str, str]: ...
+    @property
+    def denied(self) -> frozenset[str]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Opened:
+    """The turn as it stands when every call has been taken up."""
+
+    calls: tuple[Call, ...] = ()
+    settled: list[tuple[Call, ToolResult]] = field(default_factory=list)
+    acts: list[tuple[Call, Act]] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    rounds: tuple[Round, ...] = ()
+    asking: tuple[TaskId, ...] = ()
+    ending: Handoff | Failure | PushBack | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    """One reply being taken up."""
+
+    task: Task
+    team: Team
+    facts: Facts
+    alone: bool
+    said: str  # the text beside the calls: the agent's own words
+    out: Opened
+
+    def settle(self, call: Call, failure: Failure) -> None:
+        self.out.settled.append((call, ToolResult(failure=failure)))
+
+
+def open_calls(task: Task, reply: Reply, team: Team, facts: Facts, n: int) -> Opened:
+    """Take up every call of the reply that is the task's entry number `n`."""
+    out = Opened(rounds=task.rounds, asking=task.asking)
+    desk = _Desk(task=task, team=team, facts=facts, alone=len(reply.uses) == 1, said=reply.text, out=out)
+    calls: list[Call] = []
+    for i, use in enumerate(reply.uses):
+        call = Call(
+            id=call_of(task.id, n, i),
+            use=use.id,
+            name=use.name,
+            arguments=use.arguments if isinstance(use.arguments, dict) else {},
+            state=CallState.ENDED,
+        )
+        calls.append(_take_up(desk, call, use) if i < CALLS_MAX else _settled(desk, call, feedback.too_many(CALLS_MAX)))
+    out.calls = tuple(calls)
+    return out
+
+
+def _settled(desk: _Desk, call: Call, failure: Failure) -> Call:
+    desk.settle(call, failure)
+    return call
+
+
+def _take_up(desk: _Desk, call: Call, use: ToolUse) -> Call:
+    spec = desk.team.spec(desk.task.role, use.name)
+    if spec is None:
+        refused = act_of(desk.team, desk.task.role, use.name, call.arguments, desk.facts.fingerprints)
+        return _settled(desk, call, refused if isinstance(refused, Failure) else feedback.unreadable(use.name))
+    if not isinstance(use.arguments, dict):
+        return _settled(desk, call, feedback.unreadable(use.name))
+    checked = check_arguments(spec.parameters, use.arguments)
+    if isinstance(checked, tuple):
+        return _settled(desk, call, feedback.wrong_arguments(use.name, checked))
+    try:
+        canonical(checked)
+    except InvalidArgumentsError as error:
+        return _settled(desk, call, feedback.wrong_arguments(use.name, (str(error),)))
+    call = msgspec.structs.replace(call, arguments=checked)
+    match use.name:
+        case "hand_off":
+            return _hand_off(desk, call)
+        case "delegate":
+            return _delegate(desk, call)
+        case "ask_human":
+            return _ask_human(desk, call)
+        case _:
+            return _act(desk, call)
+
+
+# --- hand_off -------------------------------------------------------------------------------------------------------
+
+
+def _hand_off(desk: _Desk, call: Call) -> Call:
+    arguments = call.arguments
+    needs, summary = str(arguments.get("needs") or "").strip(), str(arguments.get("summary") or "").strip()
+    if not desk.alone:
+        return _settled(desk, call, feedback.HANDOFF_ALONE)
+    if desk.task.heard_n:
+        return _settled(desk, call, feedback.HANDOFF_AFTER_HEARING)
+    if needs and desk.task.parent is not None:
+        return _push_back(desk, call, needs)
+    if needs:
+        return _ask(desk, call, Kind.QUESTION, needs, (), "")
+    if not summary:
+        return _settled(desk, call, feedback.HANDOFF_EMPTY)
+    desk.out.ending = Handoff(
+        summary=summary,
+        changed=_lines(arguments, "changed"),
+        next_needs=_lines(arguments, "next_needs"),
+        risks=_lines(arguments, "risks"),
+        artifacts=_lines(arguments, "artifacts"),
+    )
+    return call
+
+
+def _push_back(desk: _Desk, call: Call, question: str) -> Call:
+    allowed = delegation.push_back(desk.team, desk.task)
+    if isinstance(allowed, Failure):
+        return _settled(desk, call, allowed)
+    desk.out.settled.append((call, ToolResult(text=feedback.ASKED_BACK)))
+    desk.out.ending = PushBack(question=question)
+    return call
+
+
+# --- delegate -------------------------------------------------------------------------------------------------------
+
+
+def _delegate(desk: _Desk, call: Call) -> Call:
+    arguments = call.arguments
+    if arguments.get("task") or arguments.get("answer"):
+        return _answer_child(desk, call)
+    target = str(arguments.get("to") or "")
+    brief = Brief(
+        objective=str(arguments.get("objective") or ""),
+        kind=str(arguments.get("kind") or "request"),
+        success_criteria=_lines(arguments, "success_criteria"),
+        context=str(arguments.get("context") or ""),
+        limits=str(arguments.get("limits") or ""),
+        requires_approval=bool(arguments.get("requires_approval")),
+    )
+    task = msgspec.structs.replace(desk.task, rounds=desk.out.rounds)
+    match delegation.hand_over(desk.team, task, target, brief):
+        case Failure() as failure:
+            return _settled(desk, call, failure)
+        case delegation.Loop(failure=failure):
+            desk.out.ending = failure
+            return call
+        case delegation.Allowed(hops=hops, rounds=rounds, gated=gated):
+            child = child_of(call.id)
+            desk.out.rounds = rounds
+            desk.out.effects.append(
+                Delegate(call=call.id, child=child, role=target, brief=brief, hops=hops, rounds=rounds, gated=gated)
+            )
+            return msgspec.structs.replace(call, state=CallState.CHILD, child=child)
+
+
+def _answer_child(desk: _Desk, call: Call) -> Call:
+    """A role that was asked back answers; the child that asked goes on."""
+    wanted, text = str(call.arguments.get("task") or ""), str(call.arguments.get("answer") or "")
+    child = next((c for c in desk.out.asking if wanted and c.startswith(wanted)), None)
+    if child is None or not text:
+        return _settled(desk, call, feedback.not_asking(wanted))
+    desk.out.asking = tuple(c for c in desk.out.asking if c != child)
+    desk.out.effects.append(AnswerChild(call=call.id, child=child, text=text))
+    return msgspec.structs.replace(call, state=CallState.CHILD, child=child)
+
+
+# --- ask_human, and every tool that acts ----------------------------------------------------------------------------
+
+
+def _ask_human(desk: _Desk, call: Call) -> Call:
+    arguments = call.arguments
+    options = _lines(arguments, "options")
+    kind = Kind.CHOICE if options else Kind.QUESTION
+    return _ask(desk, call, kind, str(arguments.get("question") or ""), options, str(arguments.get("why") or ""))
+
+
+def _ask(desk: _Desk, call: Call, kind: Kind, text: str, options: tuple[str, ...], why: str) -> Call:
+    asked = inquiry.question(
+        call=call.id,
+        generation=call.generation,
+        task=desk.task,
+        kind=kind,
+        text=text,
+        options=options,
+        why=why,
+        team=desk.team,
+        now_ms=desk.facts.now_ms,
+    )
+    if isinstance(asked, Failure):
+        return _settled(desk, call, asked)
+    return _waiting(desk, call, asked)
+
+
+def _waiting(desk: _Desk, call: Call, asked: Inquiry) -> Call:
+    desk.out.effects.append(AskHuman(call=call.id, inquiry=asked))
+    return msgspec.structs.replace(call, state=CallState.PERSON, inquiry=inquiry_of(call.id, call.generation))
+
+
+def _act(desk: _Desk, call: Call) -> Call:
+    task, team = desk.task, desk.team
+    act = act_of(team, task.role, call.name, call.arguments, desk.facts.fingerprints)
+    if isinstance(act, Failure):
+        return _settled(desk, call, act)
+    if act.tier is Tier.INFRASTRUCTURE and not team.roles[task.role].permissions.can_deploy:
+        return _settled(desk, call, feedback.may_not(task.role, act.action.says))
+    if intent_of(task.root, act.action.resource, act.action.verb) in {*desk.facts.denied, *task.denied}:
+        return _settled(desk, call, feedback.already_denied(act.action.says))
+    gates = policy.gates_of(team, task.role, act, gated=task.gated, untrusted=task.untrusted)
+    if gates is None:
+        desk.out.acts.append((call, act))
+        return call
+    panel = policy.panel_of(team, gates, task.initiators, task.chain)
+    if isinstance(panel, Failure):
+        return _settled(desk, call, panel)
+    spec = team.spec(task.role, call.name)
+    asked = inquiry.approval(
+        call=call.id,
+        generation=call.generation,
+        task=task,
+        act=act,
+        gates=gates,
+        panel=panel,
+        schema=spec.parameters if spec else {},
+        why=(desk.said.strip() or task.brief.objective)[:WHY_CHARS_MAX],
+        digest=action_digest(act.action),
+        policy_version=team.policy.version,
+        now_ms=desk.facts.now_ms,
+    )
+    return _waiting(desk, call, asked)
+
+
+def _lines(arguments: dict[str, Json], name: str) -> tuple[str, ...]:
+    value = arguments.get(name)
+    if isinstance(value, str):
+        return (value,) if value.strip() else ()
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -1,0 +1,121 @@
+"""What people can order, in words: the same verbs in every chat and on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from core.model.inquiries import Verb
+from core.model.team import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide:
+    """Do `verb` to an inquiry. `inquiry` "" means the only open one; a prefix is enough."""
+
+    verb: Verb
+    inquiry: str = ""
+    text: str = ""
+    edit: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """Cancel, retry, stop or resume. `scope`: a task's id, a role's id, or `all`."""
+
+    what: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """Look something up: inbox, tasks, task, team, help, whoami, budget."""
+
+    what: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Give the team work; `role` None lets the lead take it."""
+
+    text: str
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """Not understood: what to say about it."""
+
+    say: str
+
+
+Order = Decide | Control | Show | Ask | Unclear
+
+DECIDING = {
+    "approve": Verb.APPROVE,
+    "deny": Verb.DENY,
+    "answer": Verb.ANSWER,
+    "edit": Verb.EDIT,
+    "askback": Verb.ASK_BACK,
+    "view": Verb.VIEW,
+    "dismiss": Verb.DISMISS,
+    "withdraw": Verb.WITHDRAW,
+    "happened": Verb.HAPPENED,
+    "rerun": Verb.RERUN,
+    "giveup": Verb.GIVE_UP,
+}
+CONTROLLING = ("cancel", "retry", "stop", "resume")
+SHOWING = ("inbox", "tasks", "task", "team", "help", "whoami", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How each command is written; /help is made from this."""
+
+    lines: tuple[str, ...] = field(
+        default=(
+            "ask TEXT                give the team work (plain text does the same)",
+            "inbox                   what waits for a person",
+            "approve ID [REASON]     deny ID REASON     answer ID TEXT     edit ID JSON     view ID",
+            "askback ID TEXT         ask the agent something before you decide",
+            "happened ID, rerun ID, giveup ID   when it is not known whether an action ran",
+            "tasks, task ID          what is going on",
+            "cancel ID, retry ID     stop ID|ROLE|all, resume ID|ROLE|all",
+            "team, whoami, new, help",
+        )
+    )
+
+
+def parse(name: str, arguments: tuple[str, ...]) -> Order:
+    """Understand a command. Ids come first, free text last."""
+    name = name.lower().replace("_", "").replace("-", "")
+    if name == "ask":
+        return Ask(text=" ".join(arguments)) if arguments else Unclear(say="ask what? /ask TEXT")
+    if name in DECIDING:
+        return _decide(DECIDING[name], name, arguments)
+    if name in CONTROLLING:
+        if not arguments:
+            return Unclear(say=f"{name} what? /{name} ID" + (", a role, or all" if name in {"stop", "resume"} else ""))
+        return Control(what=name, scope=arguments[0])
+    if name in SHOWING:
+        return Show(what=name, subject=" ".join(arguments))
+    return Unclear(say=f"there is no command {name[:40]}; /help lists them")
+
+
+def _decide(verb: Verb, name: str, arguments: tuple[str, ...]) -> Order:
+    first, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    if first and not first.startswith("i-"):
+        first, rest = "", arguments
+    text = " ".join(rest)
+    match verb:
+        case Verb.EDIT:
+            return Decide(verb=verb, inquiry=first, text=text) if text else Unclear(say="edit how? /edit ID JSON")
+        case Verb.ANSWER | Verb.ASK_BACK:
+            return Decide(verb=verb, inquiry=first, text=text) if text else Unclear(say=f"{name} what? /{name} ID TEXT")
+        case Verb.DENY:
+            return Decide(verb=verb, inquiry=first, text=text)
+        case Verb.APPROVE | Verb.VIEW | Verb.DISMISS | Verb.WITHDRAW | Verb.HAPPENED | Verb.RERUN | Verb.GIVE_UP:
+            return Decide(verb=verb, inquiry=first, text=text)
+        case _:  # pragma: no cover
+            assert_never(verb)

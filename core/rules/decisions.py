@@ -1,0 +1,202 @@
+"""A press, everything it is judged by, and the judgement: data between rules and whoever writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.model.ids import GrantId
+from core.model.inquiries import (
+    Evidence,
+    Grant,
+    GrantState,
+    Inquiry,
+    InquiryState,
+    Kind,
+    Resolution,
+    Stage,
+    Verb,
+    Vote,
+)
+from core.model.team import Json, Team
+from core.model.unit import InquiryRow
+from core.model.work import Verdict
+from core.rules.transitions import move
+from core.rules.votes import names_of
+
+STANDING_MS_MAX = 60_000
+"""How old a look at somebody's standing may be."""
+
+QUESTIONS = frozenset({Kind.CHOICE, Kind.QUESTION, Kind.FORM})
+"""What everybody may answer who may give work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """Somebody pressed. `principal` None: the account is nobody's. `edit` maps editable paths to new values."""
+
+    verb: Verb
+    principal: str | None
+    account: str
+    evidence: Evidence
+    callback: str
+    revision: int
+    at_ms: int
+    reason: str = ""
+    answer: Json = None
+    edit: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a person may approve, looked up just before; None: nobody could tell."""
+
+    principal: str
+    may_approve: bool | None
+    checked_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to write and whom to tell. `inquiry` is the same object if unchanged; `transition` 0 is none. `vote` is
+    cast or, when inactive, taken back. `revoke` and `expire` name the grant that ends. `finalise`: what is on screen is
+    out of date: buttons go, and where the inquiry is active it is shown anew. `comment` goes to the agent.
+    """
+
+    inquiry: Inquiry
+    vote: Vote | None = None
+    grant: Grant | None = None
+    revoke: GrantId | None = None
+    expire: GrantId | None = None
+    verdict: Verdict | None = None
+    transition: int = 0
+    note: str = ""
+    changed: bool = False
+    finalise: bool = False
+    comment: str | None = None
+
+
+def grant_lives(row: InquiryRow, now_ms: int) -> bool:
+    """Whether an approved inquiry can still be edited or taken back."""
+    grant = row.grant
+    approved = row.inquiry.state is InquiryState.APPROVED
+    return approved and grant is not None and grant.state is GrantState.LIVE and now_ms < grant.execute_by_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A press, and everything it is judged by. `who` is its principal, known by then."""
+
+    row: InquiryRow
+    inquiry: Inquiry
+    press: Press
+    who: str
+    standing: Standing
+    team: Team
+    now_ms: int
+    fingerprint: str
+
+    @property
+    def live(self) -> GrantId | None:
+        """The grant that can still be taken back."""
+        return self.row.grant.id if self.row.grant and grant_lives(self.row, self.now_ms) else None
+
+    @property
+    def stage(self) -> Stage:
+        return self.inquiry.stages[self.inquiry.stage]
+
+    @property
+    def entitled(self) -> bool:
+        """Standing is known, and fresh. (A known "no" was refused before.)"""
+        fresh = abs(self.now_ms - self.standing.checked_at_ms) <= STANDING_MS_MAX
+        return self.inquiry.kind in QUESTIONS or (bool(self.standing.may_approve) and fresh)
+
+    def vote(self, verb: Verb, *, active: bool = True, stage: int | None = None) -> Vote:
+        return Vote(
+            inquiry=self.inquiry.id,
+            revision=self.inquiry.revision,
+            stage=self.inquiry.stage if stage is None else stage,
+            principal=self.who,
+            account=self.press.account,
+            evidence=self.press.evidence,
+            verb=verb,
+            callback=self.press.callback,
+            at_ms=self.press.at_ms,
+            reason=self.press.reason,
+            answer=self.press.answer,
+            active=active,
+        )
+
+    def noted(self, note: str) -> Decision:
+        """Nothing changes but what the presser is told."""
+        return Decision(inquiry=self.row.inquiry, note=note)
+
+    def moved(self, number: int, to: InquiryState, **changes: Any) -> Inquiry:
+        return move(self.inquiry, number, to, updated_at_ms=self.now_ms, **changes)
+
+
+# --- The end --------------------------------------------------------------------------------------------------------
+
+
+def resolved(
+    case: Case,
+    number: int,
+    state: InquiryState,
+    note: str,
+    *,
+    vote: Vote | None = None,
+    by: tuple[str, ...] = (),
+    grant: Grant | None = None,
+    answer: Json = None,
+) -> Decision:
+    """People have decided. Without a vote of its own, the press is recorded as one."""
+    people = by or (case.who,)
+    cast = vote or (None if number in {7, 8} else case.vote(case.press.verb))
+    return closed(case, number, state, note=note, by=people, vote=cast, grant=grant, answer=answer)
+
+
+def closed(
+    case: Case,
+    number: int,
+    state: InquiryState,
+    *,
+    note: str,
+    by: tuple[str, ...],
+    vote: Vote | None = None,
+    grant: Grant | None = None,
+    answer: Json = None,
+    revoke: GrantId | None = None,
+) -> Decision:
+    # A rule's reason is its note; a person's reason is their own words.
+    people = all(case.team.person(p) is not None for p in by)
+    reason = case.press.reason if people else note
+    inquiry = case.moved(number, state, resolution=Resolution(by=by, at_ms=case.now_ms, reason=reason, answer=answer))
+    approved = state is InquiryState.APPROVED and inquiry.action is not None
+    verdict = Verdict(
+        inquiry=inquiry.id,
+        state=state.value,
+        by=names_of(by, case.team),
+        reason=reason,
+        answer=_told(inquiry, answer),
+        grant=grant.id if grant else None,
+        action_arguments=inquiry.action.arguments if approved and inquiry.action else None,
+        label=inquiry.label.value,
+    )
+    return Decision(
+        inquiry=inquiry,
+        vote=vote,
+        grant=grant,
+        revoke=revoke,
+        verdict=verdict,
+        transition=number,
+        note=note,
+        changed=True,
+        finalise=True,
+    )
+
+
+def _told(inquiry: Inquiry, answer: Json) -> Json:
+    """A reconciliation's answer as its task hears it."""
+    if inquiry.kind is not Kind.RECONCILE or answer is None:
+        return answer
+    return {"outcome": {Verb.GIVE_UP.value: "gave_up"}.get(answer, answer)}

@@ -1,0 +1,329 @@
+"""Turn a decision into one transaction: the step's state, journal, effects, children, inquiries, posts and timers.
+
+Pure. Every id is derived, so that deciding the same thing twice writes the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import msgspec
+
+from core.model.ids import EffectId, SignalId, TaskId, post_of
+from core.model.inquiries import Delivery, Inquiry
+from core.model.signals import ChildReport, Deadline, DecideBy, Errand, Signal, StopOrder, Withdraw, WordFromAsker
+from core.model.team import Json, Team
+from core.model.unit import (
+    AddAudit,
+    AddEffect,
+    AddEntry,
+    AddPost,
+    AddSignal,
+    Audit,
+    Change,
+    CloseSignal,
+    Guard,
+    PutDelivery,
+    PutInquiry,
+    PutTask,
+    Reserve,
+    Table,
+    Version,
+)
+from core.model.views import Line, Post
+from core.model.work import (
+    AbortEffect,
+    AnswerChild,
+    AskHuman,
+    Begun,
+    CallModel,
+    CancelChild,
+    CancelInquiry,
+    Delegate,
+    Entry,
+    Finish,
+    PushBack,
+    ReturnQuestion,
+    RunTool,
+    SetDeadline,
+    Task,
+    Tell,
+)
+from core.rules import budget, views
+from core.rules.inquiry import needs_of
+from core.rules.step import Env, Step, step
+
+TITLE_CHARS_MAX = 80
+MODEL_SECONDS_MAX = 900
+"""With all its retries and waits; each request of its own ends after 120 s (the vendor adapters)."""
+LEASE_MARGIN_MS = 60_000
+"""An effect's own timeout ends it well before its lease lapses (ENGINE.md, pitfall 4)."""
+
+
+def lease_of(effect: CallModel | RunTool) -> int:
+    """How long, in ms, a holder may keep an effect."""
+    seconds_max = effect.seconds_max if isinstance(effect, RunTool) else MODEL_SECONDS_MAX
+    return seconds_max * 1000 + LEASE_MARGIN_MS
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """Guards and changes in the making. `secret` is the workspace's, for control nonces; `holder` takes the first
+    model call or tool run of a role it has just freed a place of, so that no claim is needed.
+    """
+
+    env: Env
+    secret: str
+    holder: str = ""
+    free_role: str = ""
+    guards: list[Guard] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    started: list[AddEffect] = field(default_factory=list)  # what the holder performs next
+    aborted: list[EffectId] = field(default_factory=list)
+    roots: set[TaskId] = field(default_factory=set)  # whose status line is to be drawn anew
+
+    @property
+    def team(self) -> Team:
+        """The definition this plan is decided under."""
+        return self.env.team
+
+    def audit(self, subject: str, key: object, what: str, **detail: Json) -> None:
+        """Record something for the chain; `key` makes the row's id together with subject and what."""
+        by, account = str(detail.pop("principal", "")), str(detail.pop("account", ""))
+        row = Audit(
+            id=f"{subject}:{key}:{what}",
+            at_ms=self.env.now_ms,
+            what=what,
+            subject=subject,
+            principal=by,
+            account=account,
+            detail=detail,
+        )
+        self.changes.append(AddAudit(row=row))
+
+    def signal(self, signal_id: str, task: TaskId, errand: Errand, due_at_ms: int | None = None) -> None:
+        """Tell a task something, now or at a time."""
+        due = self.env.now_ms if due_at_ms is None else due_at_ms
+        self.changes.append(AddSignal(signal=Signal(id=SignalId(signal_id), task=task, due_at_ms=due, errand=errand)))
+
+    def post(self, post: Post) -> None:
+        """Say something."""
+        self.changes.append(AddPost(post=post))
+
+
+def fold(plan: Plan, task: Task, entry: Entry) -> Task:
+    """Step the task with this entry and write everything that follows into the plan. Returns the new state."""
+    decided = step(task, entry, plan.env)
+    new = msgspec.structs.replace(decided.task, version=task.version + 1)
+    plan.roots.add(task.root)
+    plan.guards.append(Version(table=Table.TASK, id=task.id, version=task.version))
+    new = _write_effects(plan, task, new, decided)
+    plan.changes.append(PutTask(task=new))
+    for n, written in enumerate((entry, *decided.entries), start=task.step):
+        plan.changes.append(AddEntry(task=task.id, n=n, entry=written))
+    return new
+
+
+def begin(plan: Plan, task: Task, entry: Begun) -> Task:
+    """Start a task: its row, its first entry, its first effect."""
+    plan.audit(task.id, 0, "task.begun", role=task.role, kind=task.brief.kind, asked_by=task.asked_by)
+    return fold(plan, task, entry)
+
+
+# --- Effects --------------------------------------------------------------------------------------------------------
+
+
+def _write_effects(plan: Plan, before: Task, task: Task, decided: Step) -> Task:
+    for effect in decided.effects:
+        match effect:
+            case CallModel() | RunTool():
+                _perform(plan, task, effect)
+            case Delegate():
+                _delegate(plan, before, effect)
+            case AnswerChild():
+                speaker = plan.team.roles[task.role].title
+                errand = WordFromAsker(text=effect.text, speaker=speaker, call=effect.call)
+                plan.signal(f"{effect.call}:answer", effect.child, errand)
+            case AskHuman():
+                open_inquiry(plan, effect.inquiry)
+            case CancelChild():
+                plan.signal(
+                    f"{effect.child}:stop:{task.id}", effect.child, StopOrder(by=task.role, reason=effect.reason)
+                )
+            case CancelInquiry():
+                errand_w = Withdraw(inquiry=effect.inquiry, reason=effect.reason)
+                plan.signal(f"{effect.inquiry}:withdraw:{before.step}", task.id, errand_w)
+            case AbortEffect():
+                plan.aborted.append(effect.effect)
+            case SetDeadline():
+                task = _set_deadline(plan, before, task, effect)
+            case Tell():
+                _tell(plan, task, effect)
+            case Finish():
+                _finish(plan, task, effect)
+            case ReturnQuestion():
+                _report_up(plan, task, effect)
+            case _:  # pragma: no cover
+                assert_never(effect)
+    return task
+
+
+def _perform(plan: Plan, task: Task, effect: CallModel | RunTool) -> None:
+    """Queue it, or start it at once in the place this holder has just freed. A grant is consumed at the start, in a
+    transaction of its own; so such an effect is always queued.
+    """
+    at_once = bool(plan.holder) and plan.free_role == task.role and not (isinstance(effect, RunTool) and effect.grant)
+    add = AddEffect(
+        task=task.id,
+        role=task.role,
+        effect=effect,
+        holder=plan.holder if at_once else "",
+        lease_ms=lease_of(effect) if at_once else 0,
+    )
+    plan.changes.append(add)
+    if at_once:
+        plan.free_role = ""
+        plan.started.append(add)
+    if isinstance(effect, CallModel):
+        role, model = plan.team.roles[task.role], plan.team.model_of(task.role)
+        scope = budget.scope_of(role.id, budget.day_of(plan.team.zone, plan.env.now_ms))
+        tokens, microusd = budget.worst_case(role, model)
+        if role.budget.hard_stop:
+            plan.guards.append(budget.room(role, scope, tokens, microusd))
+        plan.changes.append(Reserve(scope=scope, id=effect.id, tokens=tokens, microusd=microusd))
+
+
+def _delegate(plan: Plan, task: Task, effect: Delegate) -> None:
+    child = Task(
+        id=effect.child,
+        root=task.root,
+        parent=task.id,
+        parent_call=effect.call,
+        role=effect.role,
+        depth=task.depth + 1,
+        hops=effect.hops,
+        title=title_of(effect.brief.objective),
+        brief=effect.brief,
+        conversation=task.conversation,
+        asked_by=task.role,
+        initiators=task.initiators,
+        chain=(*task.chain, task.role),
+        rounds=effect.rounds,
+        definition=task.definition,
+        role_version=plan.team.roles[effect.role].version,
+        gated=task.gated or effect.gated,
+        untrusted=task.untrusted,
+        denied=task.denied,
+        created_at_ms=plan.env.now_ms,
+        updated_at_ms=plan.env.now_ms,
+    )
+    asked_by = plan.team.roles[task.role].title
+    entry = Begun(at_ms=plan.env.now_ms, brief=effect.brief, definition=task.definition, asked_by=asked_by)
+    begin(plan, child, entry)
+
+
+def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
+    """Transition 1: the inquiry, its first showing and its timer commit together with the step that asks."""
+    inquiry = msgspec.structs.replace(inquiry, version=1)
+    plan.guards.append(Version(table=Table.INQUIRY, id=inquiry.id, version=0))
+    plan.changes.append(PutInquiry(inquiry=inquiry))
+    plan.audit(
+        inquiry.id,
+        inquiry.revision,
+        "inquiry.opened",
+        kind=inquiry.kind.value,
+        digest=inquiry.digest,
+        intent=inquiry.intent,
+        label=inquiry.label.value,
+        task=inquiry.task,
+    )
+    show(plan, inquiry)
+    set_decide_by(plan, inquiry)
+
+
+def show(plan: Plan, inquiry: Inquiry) -> None:
+    """Plan the showing of this revision where the work was asked for. The nonce is stored before anything is sent."""
+    delivery_id = f"{inquiry.id}:{inquiry.revision}"
+    nonce = views.control_nonce(plan.secret, delivery_id)
+    plan.changes.append(
+        PutDelivery(
+            delivery=Delivery(
+                id=delivery_id,
+                inquiry=inquiry.id,
+                revision=inquiry.revision,
+                conversation=inquiry.conversation,
+                nonce_hash=views.nonce_hash(nonce),
+            )
+        )
+    )
+    needs = needs_of(inquiry, (), plan.team)
+    card = views.inquiry_card(inquiry, plan.team, (), nonce, plan.env.now_ms, needs=needs)
+    plan.post(
+        Post(
+            id=post_of(delivery_id, inquiry.version),
+            conversation=inquiry.conversation,
+            view=card,
+            slot=card_slot(inquiry),
+            rank=0,
+            at_ms=plan.env.now_ms,
+        )
+    )
+
+
+def card_slot(inquiry: Inquiry) -> str:
+    """An inquiry's message on screen: one for all its revisions, edited until it shows the decision."""
+    return f"card:{inquiry.id}"
+
+
+def set_decide_by(plan: Plan, inquiry: Inquiry) -> None:
+    """The deadline of this revision. It never approves anything."""
+    if inquiry.decide_by_ms is not None:
+        errand = DecideBy(inquiry=inquiry.id, revision=inquiry.revision)
+        plan.signal(f"{inquiry.id}:{inquiry.revision}:decide-by", inquiry.task, errand, inquiry.decide_by_ms)
+
+
+def _set_deadline(plan: Plan, before: Task, task: Task, effect: SetDeadline) -> Task:
+    if before.deadline is not None:
+        plan.changes.append(CloseSignal(id=before.deadline))
+    if effect.due_at_ms is None:
+        return msgspec.structs.replace(task, deadline=None)
+    signal_id = SignalId(f"{task.id}:{before.step}:deadline")
+    plan.signal(signal_id, task.id, Deadline(), effect.due_at_ms)
+    return msgspec.structs.replace(task, deadline=signal_id)
+
+
+def _tell(plan: Plan, task: Task, effect: Tell) -> None:
+    line = Line(text=effect.text, speaker=plan.team.roles[task.role].title)
+    post_id = post_of(task.id, task.step, effect.n)
+    plan.post(Post(id=post_id, conversation=task.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
+
+
+def _finish(plan: Plan, task: Task, effect: Finish) -> None:
+    plan.audit(task.id, task.step, "task.finished", phase=effect.phase.value)
+    if task.parent is not None and task.parent_call is not None:
+        report = ChildReport(call=task.parent_call, child=task.id, role=task.role, result=effect.result)
+        plan.signal(f"{task.id}:report", task.parent, report)
+        return
+    plan.post(
+        Post(
+            id=post_of(task.id, "answer"),
+            conversation=task.conversation,
+            view=views.answer_view(task, plan.team),
+            slot=f"answer:{task.id}",
+            at_ms=plan.env.now_ms,
+        )
+    )
+
+
+def _report_up(plan: Plan, task: Task, effect: ReturnQuestion) -> None:
+    if task.parent is not None and task.parent_call is not None:
+        from_child = ChildReport(
+            call=task.parent_call, child=task.id, role=task.role, result=PushBack(question=effect.question)
+        )
+        plan.signal(f"{task.id}:question:{task.step}", task.parent, from_child)
+
+
+def title_of(text: str) -> str:
+    """A task's title: the first line of what was asked, shortened."""
+    return views.shorten(text.strip().split("\n", 1)[0], TITLE_CHARS_MAX)

@@ -1,0 +1,82 @@
+"""What the team's front desk answers people at once, without asking a model. Plain text, no platform's markup."""
+
+from __future__ import annotations
+
+from core.model.ids import short
+
+STRANGER = "Sorry, I only talk with people this team knows. Ask its owner to add you."
+MESSAGE_TOO_LONG = "That message is over 256 KB. Put it in a file under files/shared and tell me its name."
+MAY_NOT_ASK = "You may read along, but not give the team work. Ask its owner to make you a member."
+NOTHING_OPEN = "Nothing waits for a person."
+NOTHING_RUNS = "No task is open."
+STALE_BUTTON = "That button belongs to an earlier version. The message above it shows the current one."
+UNKNOWN_BUTTON = "That button is not one of mine."
+ASKED_BACK = "Asked. The request is taken back; it comes again with the answer."
+NOT_YOURS = "Only the one who asked, or an owner, may do that."
+
+
+def no_such_role(role: str, roles: tuple[str, ...]) -> str:
+    """Somebody addressed a role that is not there."""
+    return f"There is no role {role[:40]}. Here are: {', '.join(roles)}."
+
+
+def which_inquiry(ids: tuple[str, ...]) -> str:
+    """A bare decision with several open."""
+    return f"Which one? Open are {', '.join(short(i) for i in ids)}."
+
+
+def no_such(kind: str, some_id: str) -> str:
+    """An id that names nothing."""
+    return f"There is no {kind} {some_id[:40]}."
+
+
+def ambiguous(kind: str, some_id: str, ids: tuple[str, ...]) -> str:
+    """A prefix that names several."""
+    return f"{some_id} could be {', '.join(ids)}. Give more of the {kind}'s id."
+
+
+def heard(waiting_on: tuple[str, ...]) -> str:
+    """A message meanwhile: kept, and said so."""
+    if waiting_on:
+        return f"Heard. I am waiting on {', '.join(short(w) for w in waiting_on[:3])}; I read this next."
+    return "Heard. I read this at the next step."
+
+
+def stopping(what: str) -> str:
+    """A task or scope is being stopped."""
+    return f"Stopping {short(what)}."
+
+
+def stopped(scope: str) -> str:
+    """Paused."""
+    return f"{scope} is stopped. Nothing of it starts until you resume it."
+
+
+def resumed(scope: str) -> str:
+    """No longer paused."""
+    return f"{scope} goes on."
+
+
+def retrying(task: str, new: str) -> str:
+    """A finished task starts again."""
+    return f"Starting {short(task)} again as {short(new)}."
+
+
+def not_over(task: str) -> str:
+    """Retry of something that still runs."""
+    return f"{short(task)} is not over yet. Cancel it first."
+
+
+def over_already(task: str) -> str:
+    """Cancel of something that has ended."""
+    return f"{short(task)} is over already."
+
+
+def could_not(what: str) -> str:
+    """A bug of ours, in words that do not hide it."""
+    return f"I could not deal with that ({what}). It is in the log; nothing was done."
+
+
+def asks_back(person: str, question: str) -> str:
+    """Why a request was taken back: somebody must know more before they decide."""
+    return f"{person} asks before deciding: {question} (answer it in the text beside a new call)"

@@ -1,0 +1,163 @@
+"""The model request, rebuilt from the journal. Pure: the same entries give the same bytes, so vendors can cache them.
+
+Entries are deltas. A reply opens a turn; the results of all its calls, in the order of the calls, and then what people
+said meanwhile, make the next user message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from core.model.ids import CallId, EffectId, TaskId, call_of
+from core.model.team import Json
+from core.model.work import (
+    Begun,
+    Brief,
+    ChildEnded,
+    Entry,
+    Failure,
+    Handoff,
+    Heard,
+    PushBack,
+    Repair,
+    Replied,
+    Returned,
+    ToolResult,
+)
+
+SAID_CHARS_MAX = 2_000
+"""An earlier line of the conversation is context, not a document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message: the user's (text, results) or the assistant's (text, uses). Results are (use id, text, failed)."""
+
+    by_agent: bool
+    text: str = ""
+    uses: tuple[tuple[str, str, dict[str, Json]], ...] = ()
+    results: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass(slots=True)
+class _Page:
+    """The next user message in the making: the open turn's calls and results, and what was said, by entry number."""
+
+    use_of: dict[CallId, str] = field(default_factory=dict)
+    results: dict[CallId, tuple[str, bool]] = field(default_factory=dict)
+    said: list[tuple[int, str]] = field(default_factory=list)
+
+    def close(self, asked_at: int) -> Turn | None:
+        """The message as it was when entry `asked_at` asked the model; what was said later stays for the next one."""
+        results = tuple((use, *self.results.get(call, (NO_RESULT, True))) for call, use in self.use_of.items())
+        text = "\n\n".join(line for n, line in self.said if n <= asked_at)
+        self.said = [(n, line) for n, line in self.said if n > asked_at]
+        self.use_of, self.results = {}, {}
+        return Turn(by_agent=False, text=text, results=results) if results or text else None
+
+
+def turns_of(task: TaskId, entries: Iterable[tuple[int, Entry]], asking: EffectId) -> tuple[Turn, ...]:
+    """The transcript as the model call `asking` sends it."""
+    turns: list[Turn] = []
+    page = _Page()
+    for n, entry in entries:
+        match entry:
+            case Begun():
+                page.said.append((n, begin_text(entry)))
+            case Heard():
+                page.said.append((n, heard_text(entry)))
+            case Repair():
+                page.said.append((min(n, step_of(asking)), entry.errors))
+            case Replied(effect=effect, reply=reply):
+                if closed := page.close(step_of(effect)):
+                    turns.append(closed)
+                page.use_of = {call_of(task, n, i): use.id for i, use in enumerate(reply.uses)}
+                uses = tuple((u.id, u.name, u.arguments if isinstance(u.arguments, dict) else {}) for u in reply.uses)
+                turns.append(Turn(by_agent=True, text=reply.text, uses=uses))
+            case Returned():
+                page.results[entry.call] = result_text(entry.result)
+            case ChildEnded():
+                page.results[entry.call] = child_text(entry)
+            case _:
+                pass  # nothing a model is told
+    if closed := page.close(step_of(asking)):
+        turns.append(closed)
+    return tuple(turns)
+
+
+NO_RESULT = "no result: the turn was interrupted"
+
+
+def step_of(effect: EffectId) -> int:
+    """The number of the entry that produced an effect (`{task}:{step}:e{n}`)."""
+    return int(effect.rsplit(":", 2)[1])
+
+
+# --- The words ------------------------------------------------------------------------------------------------------
+
+
+def begin_text(entry: Begun) -> str:
+    """What a task starts with: the earlier conversation, marked as such, then the brief."""
+    parts = []
+    if entry.said:
+        lines = "\n".join(f"{said.speaker}: {said.text[:SAID_CHARS_MAX]}" for said in entry.said)
+        parts.append(f"<earlier>\n{lines}\n</earlier>")
+    parts.append(brief_text(entry.brief, entry.asked_by))
+    return "\n\n".join(parts)
+
+
+def brief_text(brief: Brief, asked_by: str) -> str:
+    """A person's request is their own words; a brief is its fields."""
+    if brief.kind == "request":
+        return brief.objective
+    lines = [f"Brief from {asked_by} ({brief.kind})", f"Objective: {brief.objective}"]
+    lines += [f"Done when: {criterion}" for criterion in brief.success_criteria]
+    lines += [f"Context: {brief.context}"] if brief.context else []
+    lines += [f"Limits: {brief.limits}"] if brief.limits else []
+    lines += ["A person must approve what this changes."] if brief.requires_approval else []
+    return "\n".join(lines)
+
+
+def heard_text(entry: Heard) -> str:
+    """Something said while the task was running."""
+    return f"{entry.speaker} answers: {entry.text}" if entry.by_role else f"{entry.speaker} adds: {entry.text}"
+
+
+def failure_text(failure: Failure) -> str:
+    """A Failure's three fields."""
+    return f"FAILED: {failure.what}\nWhy: {failure.why}\nRecovery: {failure.recovery}"
+
+
+def result_text(result: ToolResult) -> tuple[str, bool]:
+    """A call's result, and whether it failed. What came from outside is fenced as data."""
+    if result.failure is not None:
+        text = failure_text(result.failure)
+        return (f"{text}\n{result.text}" if result.text else text), True
+    text = result.text or "done"
+    return (f"<untrusted>\n{text}\n</untrusted>" if result.untrusted else text), False
+
+
+def child_text(entry: ChildEnded) -> tuple[str, bool]:
+    """What a delegation came to."""
+    match entry.result:
+        case Failure() as failure:
+            return f"{entry.role}:\n{failure_text(failure)}", True
+        case PushBack(question=question):
+            return f"{entry.role} asks first (task {entry.child}): {question}", False
+        case Handoff() as handoff:
+            return f"{entry.role}:\n{handoff_text(handoff)}", False
+        case _:  # pragma: no cover
+            assert_never(entry.result)
+
+
+def handoff_text(handoff: Handoff) -> str:
+    """A Handoff's fields, empty ones left out."""
+    lines = [handoff.summary]
+    lines += [f"Changed: {item}" for item in handoff.changed]
+    lines += [f"Next: {item}" for item in handoff.next_needs]
+    lines += [f"Risk: {item}" for item in handoff.risks]
+    lines += [f"Artifact: {item}" for item in handoff.artifacts]
+    lines += [f"Degraded: {handoff.degraded}"] if handoff.degraded else []
+    return "\n".join(lines)

@@ -1,0 +1,491 @@
+"""What people are shown, built from what is so: pure, and bounded.
+
+Laws of this file. Nothing that another party wrote reaches a view before `visible` (or, for prose, `readable`) has
+disarmed it. Everything on a card has a bound, and what a bound cuts is complete in `whole`, where only secrets are
+missing. A control is a keyed hash of the showing it belongs to: it names nothing, and nobody can guess it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+import msgspec
+
+from core.model.ids import TaskId, digest_of, short
+from core.model.inquiries import Action, Inquiry, InquiryState, Kind, Label, Resolution, Verb, Vote
+from core.model.team import Json, Team
+from core.model.views import (
+    Answer,
+    Branch,
+    Button,
+    DecidedCard,
+    Field,
+    Inbox,
+    InboxItem,
+    InquiryCard,
+    Line,
+    StatusLine,
+    Trouble,
+)
+from core.model.work import CallState, Failure, Handoff, Phase, Task
+from core.rules import words
+from core.rules.text import (
+    human_count,
+    human_duration,
+    human_money,
+    human_time,
+    human_when,
+    one_line,
+    readable,
+    shorten,
+    visible,
+)
+
+__all__ = [
+    "answer_view",
+    "control",
+    "control_nonce",
+    "decided_card",
+    "human_count",
+    "human_duration",
+    "human_money",
+    "human_time",
+    "human_when",
+    "inbox_view",
+    "inquiry_card",
+    "names_of",
+    "nonce_hash",
+    "one_line",
+    "parse_control",
+    "readable",
+    "refusal",
+    "shorten",
+    "status_line",
+    "title_of",
+    "title_of_inquiry",
+    "visible",
+    "waiting_line",
+    "whole_of",
+]
+
+TITLE_MAX: Final = 120
+LINE_MAX: Final = 600
+WHY_MAX: Final = 500
+NEEDS_MAX: Final = 160
+NAME_MAX: Final = 40
+SHOWN_MAX: Final = 80
+LABEL_MAX: Final = 60
+FIELDS_MAX: Final = 6
+OPTIONS_MAX: Final = 20
+BRANCHES_MAX: Final = 6
+CONTROL_BYTES_MAX: Final = 32
+SECRET_HINT_MIN: Final = 4  # a shorter secret would blot out ordinary words
+COMMAND_TOOL: Final = "run_command"
+
+# --- Names ------------------------------------------------------------------------------------------------------------
+
+
+def title_of(team: Team, role: str) -> str:
+    """What a role is called; its id, if this definition no longer has it."""
+    known = team.roles.get(role)
+    return one_line(known.title if known else role, NAME_MAX)
+
+
+def names_of(team: Team, people: tuple[str, ...]) -> str:
+    """People (or rules) in a sentence."""
+    return words.names(tuple(one_line(p.name if (p := team.person(some)) else some, NAME_MAX) for some in people))
+
+
+# --- Controls -------------------------------------------------------------------------------------------------------
+
+_LETTERS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "a",
+    Verb.DENY: "d",
+    Verb.EDIT: "e",
+    Verb.ASK_BACK: "b",
+    Verb.VIEW: "v",
+    Verb.ANSWER: "n",
+    Verb.DISMISS: "x",
+    Verb.WITHDRAW: "w",
+    Verb.HAPPENED: "h",
+    Verb.RERUN: "r",
+    Verb.GIVE_UP: "g",
+}
+_VERBS: Final = {letter: verb for verb, letter in _LETTERS.items()}
+_CONTROL: Final = re.compile(r"([0-9a-f]{16})\.([a-z])(0|[1-9][0-9]{0,3})?", re.ASCII)
+_STYLES: Final = {Verb.APPROVE: "good", Verb.HAPPENED: "good", Verb.DENY: "bad", Verb.GIVE_UP: "bad"}
+
+
+def control_nonce(secret: str, delivery_id: str) -> str:
+    """Sixteen hex digits for one showing: the same each time, and nobody's to guess without the workspace's secret."""
+    key = hashlib.sha256(secret.encode()).digest()
+    return hashlib.blake2b(delivery_id.encode(), key=key, digest_size=8).hexdigest()
+
+
+def nonce_hash(nonce: str) -> str:
+    """What the store keeps of a nonce: a copy of the database presses no buttons."""
+    return digest_of("nonce", nonce)
+
+
+def control(nonce: str, verb: Verb, option: int | None = None) -> str:
+    """The opaque id of a button; `option` counts an inquiry's options from 0. At most 32 ASCII bytes."""
+    return f"{nonce}.{_LETTERS[verb]}{'' if option is None else option}"
+
+
+def parse_control(some_control: str) -> tuple[str, Verb, int | None] | None:
+    """The nonce, verb and option of a control; None for anything that `control` cannot have made."""
+    found = _CONTROL.fullmatch(some_control)
+    if found is None or found[2] not in _VERBS:
+        return None
+    return found[1], _VERBS[found[2]], None if found[3] is None else int(found[3])
+
+
+# --- Inquiry cards --------------------------------------------------------------------------------------------------
+
+_OFFERED: Final[dict[Kind, tuple[Verb, ...]]] = {
+    Kind.APPROVAL: (Verb.APPROVE, Verb.DENY, Verb.EDIT, Verb.ASK_BACK, Verb.VIEW),
+    Kind.REVIEW: (Verb.APPROVE, Verb.DENY, Verb.ASK_BACK, Verb.VIEW),
+    Kind.RECONCILE: (Verb.HAPPENED, Verb.RERUN, Verb.GIVE_UP, Verb.VIEW),
+    Kind.CHOICE: (Verb.ANSWER,),
+    Kind.QUESTION: (Verb.ANSWER,),
+    Kind.FORM: (Verb.ANSWER,),
+}
+
+
+def inquiry_card(
+    inquiry: Inquiry, team: Team, votes: tuple[Vote, ...], nonce: str, now_ms: int, *, needs: str = ""
+) -> InquiryCard:
+    """What is asked, with its controls. `needs` is what it still needs, in words; `nonce` is this showing's."""
+    approvers = tuple(vote.principal for vote in votes if vote.active and vote.verb is Verb.APPROVE)
+    said_yes = words.approved_so_far(names_of(team, approvers)) if approvers else ""
+    secrets = _secret_texts(inquiry.action)
+    said = (inquiry.action.says or inquiry.question) if inquiry.action else inquiry.question
+    whole = whole_of(inquiry)
+    fields = _fields_of(inquiry)
+    hint = ""
+    if inquiry.label is Label.SINGLE and inquiry.kind is not Kind.RECONCILE:
+        hint = words.HINT_AGAIN if inquiry.pressed_once else words.HINT_TWICE
+    return InquiryCard(
+        inquiry=inquiry.id,
+        revision=inquiry.revision,
+        title=title_of_inquiry(inquiry, team),
+        line=shorten(visible(_masked(said, secrets)), LINE_MAX),
+        fields=tuple(
+            Field(name=one_line(n, NAME_MAX), shown=one_line(text, SHOWN_MAX)) for n, text in fields[:FIELDS_MAX]
+        ),
+        more_n=max(len(fields) - FIELDS_MAX, 0),
+        whole=whole,
+        why=shorten(readable(_masked(inquiry.why, secrets)), WHY_MAX),
+        tier=inquiry.tier.value,
+        decide_by_ms=inquiry.decide_by_ms,
+        decide_within_ms=None if inquiry.decide_by_ms is None else max(inquiry.decide_by_ms - now_ms, 0),
+        needs=one_line(words.SEPARATOR.join(filter(None, (needs, said_yes))), NEEDS_MAX),
+        buttons=_buttons_of(inquiry, nonce),
+        hint=hint,
+        overdue=inquiry.overdue,
+    )
+
+
+def title_of_inquiry(inquiry: Inquiry, team: Team) -> str:
+    """`DevOps asks to run deploy`: who wants what, never an id first."""
+    role = title_of(team, inquiry.role)
+    action = inquiry.action
+    match inquiry.kind:
+        case Kind.RECONCILE:
+            title = words.did_it_happen(role, _what_of(action))
+        case Kind.REVIEW:
+            title = words.asks_for_review(role)
+        case Kind.APPROVAL if action is not None and action.tool == COMMAND_TOOL:
+            title = words.asks_to_run(role, _what_of(action))
+        case Kind.APPROVAL if action is not None and action.verb in {"", action.tool}:
+            title = words.asks_to_use(role, _what_of(action))
+        case Kind.APPROVAL if action is not None:
+            title = words.asks_to_do(role, action.verb, _what_of(action))
+        case Kind.APPROVAL | Kind.CHOICE | Kind.QUESTION | Kind.FORM:
+            title = words.asks(role)
+        case _:
+            assert_never(inquiry.kind)
+    return one_line(title, TITLE_MAX)
+
+
+def whole_of(inquiry: Inquiry) -> tuple[Field, ...]:
+    """Everything that would be decided on, complete: but for secrets, which the digest binds all the same."""
+    action = inquiry.action
+    if action is None:
+        asked = [(words.QUESTION_FIELD, inquiry.question)] if inquiry.question else []
+        asked += [(words.option_field(n), option) for n, option in enumerate(inquiry.options, 1)]
+        return tuple(Field(name=name, shown=visible(text)) for name, text in asked + _fields_of(inquiry))
+    facts = (
+        (words.TOOL_FIELD, action.tool),
+        (words.SERVER_FIELD, action.server),
+        (words.RESOURCE_FIELD, _masked(action.resource, _secret_texts(action))),
+        (words.FINGERPRINT_FIELD, action.fingerprint),
+    )
+    told = [(name, _text_of(value, indent=2)) for name, value in _arguments_of(action)]
+    return tuple(Field(name=visible(n), shown=visible(text)) for n, text in (*told, *(f for f in facts if f[1])))
+
+
+def _fields_of(inquiry: Inquiry) -> list[tuple[str, str]]:
+    """Name and text of what the card's table has: an action's arguments, or a form's questions."""
+    if inquiry.action is not None:
+        return [(name, _text_of(value, indent=0)) for name, value in _arguments_of(inquiry.action)]
+    properties = (inquiry.schema or {}).get("properties", {}) if inquiry.kind is Kind.FORM else {}
+    return [(name, str(spec.get("description") or spec.get("type") or "")) for name, spec in properties.items()]
+
+
+def _arguments_of(action: Action) -> Iterator[tuple[str, Json]]:
+    return ((name, _without_secrets(value, name, action.secrets)) for name, value in action.arguments.items())
+
+
+def _without_secrets(value: Json, path: str, secrets: tuple[str, ...]) -> Json:
+    """A secret is named by its own name or by its path (`auth.token`), at any depth."""
+    if _is_secret(path, secrets):
+        return words.REDACTED
+    if isinstance(value, dict):
+        return {name: _without_secrets(inner, f"{path}.{name}", secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(inner, path, secrets) for inner in value]
+    return value
+
+
+def _secret_texts(action: Action | None) -> tuple[str, ...]:
+    """Values of secrets as a template may have put them into a sentence, longest first."""
+    found = _leaves(action.arguments, "", action.secrets) if action else ()
+    return tuple(sorted({text for text in found if len(text) >= SECRET_HINT_MIN}, key=len, reverse=True))
+
+
+def _leaves(value: Json, path: str, secrets: tuple[str, ...], *, within: bool = False) -> Iterator[str]:
+    """The texts that secrets consist of: what is within a secret is secret too."""
+    within = within or _is_secret(path, secrets)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{path}.{name}" if path else name, secrets, within=within)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, path, secrets, within=within)
+    elif within:
+        yield str(value)
+
+
+def _is_secret(path: str, secrets: tuple[str, ...]) -> bool:
+    return path in secrets or path.rpartition(".")[2] in secrets
+
+
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, words.REDACTED)
+    return text
+
+
+def _text_of(value: Json, *, indent: int) -> str:
+    """Strings bare, unless they would read as something else (`"5"`, `""`); all the rest as JSON."""
+    if isinstance(value, str):
+        return msgspec.json.encode(value).decode() if _reads_as_json(value) else value
+    return msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+
+
+def _reads_as_json(text: str) -> bool:
+    if not text or text != text.strip():
+        return True
+    try:
+        msgspec.json.decode(text.encode("utf-8", "replace"))
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _what_of(action: Action | None) -> str:
+    """A command by its own name, everything else by its tool's."""
+    return words.SOMETHING if action is None else _called(action.tool, action.arguments)
+
+
+def _called(tool: str, arguments: dict[str, Json]) -> str:
+    named = (arguments.get("command") or arguments.get("name")) if tool == COMMAND_TOOL else None
+    return named if isinstance(named, str) else tool
+
+
+def _buttons_of(inquiry: Inquiry, nonce: str) -> tuple[Button, ...]:
+    offered = [v for v in _OFFERED[inquiry.kind] if not inquiry.verbs or v in inquiry.verbs or v is Verb.VIEW]
+    buttons = []
+    if inquiry.options and Verb.ANSWER in offered:
+        buttons = [
+            Button(control=control(nonce, Verb.ANSWER, n), label=one_line(option, LABEL_MAX), key=str(n + 1))
+            for n, option in enumerate(inquiry.options[:OPTIONS_MAX])
+        ]
+        if len(inquiry.options) <= OPTIONS_MAX:
+            offered.remove(Verb.ANSWER)
+    cut = len(inquiry.question) > LINE_MAX or any(len(option) > LABEL_MAX for option in inquiry.options)
+    if Verb.VIEW not in offered and (cut or len(inquiry.options) > OPTIONS_MAX):
+        offered.append(Verb.VIEW)
+    return (
+        *buttons,
+        *(
+            Button(
+                control=control(nonce, verb),
+                label=words.BUTTONS[verb],
+                key=_LETTERS[verb],
+                style=_STYLES.get(verb, "plain"),
+            )
+            for verb in offered
+        ),
+    )
+
+
+# --- After the decision ---------------------------------------------------------------------------------------------
+
+
+def decided_card(inquiry: Inquiry, team: Team, now_ms: int, outcome: str = "") -> DecidedCard:
+    """The same message afterwards, or while it is overdue: no buttons."""
+    return DecidedCard(
+        inquiry=inquiry.id,
+        title=title_of_inquiry(inquiry, team),
+        headline=shorten(visible(_headline(inquiry, team, now_ms)), LINE_MAX),
+        outcome=shorten(readable(outcome), LINE_MAX),
+    )
+
+
+def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
+    resolution = inquiry.resolution or Resolution(by=(), at_ms=inquiry.updated_at_ms)
+    by = names_of(team, resolution.by)
+    at = human_when(resolution.at_ms, now_ms, team.zone)
+    answer = "" if resolution.answer is None else _text_of(resolution.answer, indent=0)
+    if inquiry.kind is Kind.RECONCILE and answer in words.RECONCILED:
+        return words.reconciled(words.RECONCILED[answer], by, at)
+    match inquiry.state:
+        case InquiryState.APPROVED:
+            return words.approved(by, at, inquiry.label)
+        case InquiryState.DENIED:
+            return words.denied(by, resolution.reason)
+        case InquiryState.ANSWERED:
+            return words.answered(by, at, answer)
+        case InquiryState.DISMISSED:
+            return words.dismissed(by, at)
+        case InquiryState.SUPERSEDED:
+            return words.SUPERSEDED
+        case InquiryState.CANCELLED:
+            return words.withdrawn(resolution.reason)
+        case InquiryState.EXPIRED:
+            return words.EXPIRED
+        case InquiryState.UNDELIVERABLE:
+            return words.UNDELIVERABLE
+        case InquiryState.CREATED | InquiryState.OPEN | InquiryState.COLLECTING | InquiryState.IN_REVIEW:
+            if inquiry.overdue and inquiry.decide_by_ms is not None:
+                return words.overdue(human_when(inquiry.decide_by_ms, now_ms, team.zone))
+            return words.WAITING
+        case _:
+            assert_never(inquiry.state)
+
+
+def inbox_view(items: tuple[tuple[Inquiry, str], ...], team: Team, now_ms: int) -> Inbox:
+    """What waits for people, oldest first; each inquiry with its `needs_of` line."""
+    ordered = sorted(items, key=lambda item: (item[0].created_at_ms, item[0].id))
+    return Inbox(
+        items=tuple(
+            InboxItem(
+                inquiry=inquiry.id,
+                title=title_of_inquiry(inquiry, team),
+                tier=inquiry.tier.value,
+                age_ms=max(now_ms - inquiry.created_at_ms, 0),
+                overdue=inquiry.overdue,
+                needs=one_line(needs, NEEDS_MAX),
+            )
+            for inquiry, needs in ordered
+        )
+    )
+
+
+# --- Requests -------------------------------------------------------------------------------------------------------
+
+
+def answer_view(task: Task, team: Team) -> Answer | Trouble:
+    """What a request came to, for the person who asked."""
+    match task.result:
+        case Handoff() as result:
+            return Answer(
+                task=task.id,
+                speaker=title_of(team, task.role),
+                text=readable(result.summary),
+                changed=tuple(map(readable, result.changed)),
+                risks=tuple(map(readable, result.risks)),
+                next_needs=tuple(map(readable, result.next_needs)),
+                artifacts=tuple(map(visible, result.artifacts)),
+                degraded=readable(result.degraded),
+            )
+        case Failure() as result:
+            return Trouble(what=readable(result.what), means=readable(result.why), remedy=readable(result.recovery))
+        case None:
+            means = {Phase.CANCELLED: words.CANCELLED_MEANS, Phase.REJECTED: words.REJECTED_MEANS}.get(task.phase, "")
+            return Trouble(what=words.NO_RESULT, means=means, remedy=words.ASK_AGAIN)
+        case _:
+            assert_never(task.result)
+
+
+def status_line(root: Task, tree: tuple[Task, ...], team: Team, now_ms: int) -> StatusLine:
+    """How a request goes: one branch for each role at work or waiting; a receipt once the root has ended."""
+    tasks = {task.id: task for task in (*tree, root)}
+    branches = [
+        Branch(roles=_path(task, tasks, team), doing=doing)
+        for task in tasks.values()
+        if not root.phase.final and not task.phase.final and (doing := _doing(task, tasks))
+    ]
+    return StatusLine(
+        task=root.id,
+        branches=tuple(branches[:BRANCHES_MAX]),
+        steps=sum(task.turns for task in tasks.values()),
+        tokens=sum(task.usage.tokens for task in tasks.values()),
+        cost_microusd=sum(task.usage.cost_microusd for task in tasks.values()),
+        started_at_ms=root.created_at_ms,
+        at_ms=root.updated_at_ms if root.phase.final else now_ms,
+        done=root.phase.value if root.phase.final else "",
+        roles_n=len({task.role for task in tasks.values()}),
+        more=max(len(branches) - BRANCHES_MAX, 0),
+    )
+
+
+def _path(task: Task, tasks: dict[TaskId, Task], team: Team) -> tuple[str, ...]:
+    """Titles from the root down to this task."""
+    roles = [title_of(team, task.role)]
+    while task.parent is not None and task.parent in tasks and len(roles) <= len(tasks):
+        task = tasks[task.parent]
+        roles.append(title_of(team, task.role))
+    return tuple(reversed(roles))
+
+
+def _doing(task: Task, tasks: dict[TaskId, Task]) -> str:
+    """What it does at this moment; "" while only its open children do anything."""
+    if task.phase is Phase.CANCELLING:
+        return words.STOPPING
+    if task.thinking:
+        return words.THINKING
+    running = [
+        one_line(_called(call.name, call.arguments), NAME_MAX) for call in task.calls if call.state is CallState.RUNNING
+    ]
+    if running:
+        return words.running(_listed(running))
+    people = [short(call.inquiry) for call in task.calls if call.state is CallState.PERSON and call.inquiry]
+    if people:
+        return words.waiting_on(_listed(people))
+    if task.question:
+        return words.ASKING_BACK
+    children = [tasks.get(call.child) for call in task.calls if call.state is CallState.CHILD and call.child]
+    if any(child is not None and not child.phase.final for child in children):
+        return ""
+    return words.READING if children else words.STARTING
+
+
+def _listed(some: list[str]) -> str:
+    return some[0] if len(some) == 1 else f"{some[0]} {words.more(len(some) - 1)}"
+
+
+def waiting_line(task: Task, team: Team) -> Line:
+    """Said to somebody who writes while the task waits: `waiting on i-7f3a; I read this next`."""
+    names = [short(name) for name in task.waiting_on]
+    return Line(text=words.read_next(_listed(names) if names else ""), speaker=title_of(team, task.role))
+
+
+def refusal() -> Line:
+    """To a stranger: one polite line, no detail."""
+    return Line(text=words.REFUSAL, private=True)

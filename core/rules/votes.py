@@ -1,0 +1,150 @@
+"""Counting votes. The count is made anew from the votes every time, so it cannot drift from them.
+
+A vote counts while its voter may still approve and was eligible for its stage. The stage due is the first whose quorum
+is not met: a vote taken back in an earlier stage reopens that one, and later votes wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.model.inquiries import Inquiry, InquiryState, Kind, Label, Stage, Verb, Vote
+from core.model.team import Team
+from core.rules.policy import fillable
+
+APPROVING = frozenset({Verb.APPROVE, Verb.RERUN})
+NAMES_MAX = 5
+"""More names than this are counted, not listed: the line must fit a card."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """`stage` is the first that is not met; None if all are. `by` approved, `denied_by` denied the stage that is due,
+    `any_first` says whether anybody has voted in the first stage.
+    """
+
+    stage: int | None
+    by: tuple[str, ...]
+    denied_by: tuple[str, ...]
+    any_first: bool
+
+    @property
+    def state(self) -> InquiryState:
+        """Where an inquiry with these votes is, if they do not decide it."""
+        if self.stage:
+            return InquiryState.IN_REVIEW
+        return InquiryState.COLLECTING if self.any_first else InquiryState.OPEN
+
+
+def count(inquiry: Inquiry, votes: Iterable[Vote], team: Team) -> Count:
+    """Count the active votes of this revision."""
+    valid = [vote for vote in votes if _valid(inquiry, vote, team)]
+    by: list[str] = []
+    due: int | None = None
+    for n, stage in enumerate(inquiry.stages):
+        approved = _approvers(valid, n)
+        by.extend(p for p in approved if p not in by)
+        if len(approved) < stage.approve_n:
+            due = n
+            break
+    at = inquiry.stage if due is None else due
+    denied = tuple(v.principal for v in valid if v.stage in {at, inquiry.stage} and v.verb is Verb.DENY)
+    return Count(stage=due, by=tuple(by), denied_by=denied, any_first=any(v.stage == 0 for v in valid))
+
+
+def denied(inquiry: Inquiry, counted: Count) -> bool:
+    """Whether the deny threshold of the stage that was being decided is reached. Denials win over approvals."""
+    return len(counted.denied_by) >= inquiry.stages[inquiry.stage].deny_n
+
+
+def own_vote(inquiry: Inquiry, votes: Iterable[Vote], principal: str, stage: int) -> Vote | None:
+    """The active vote of this person in this stage."""
+    return next(
+        (
+            v
+            for v in votes
+            if v.active and v.principal == principal and v.stage == stage and v.revision == inquiry.revision
+        ),
+        None,
+    )
+
+
+def voted_elsewhere(inquiry: Inquiry, votes: Iterable[Vote], principal: str) -> bool:
+    """Whether this person approved another stage, and the two must be different people."""
+    return any(
+        v.active
+        and v.revision == inquiry.revision
+        and v.principal == principal
+        and v.verb in APPROVING
+        and v.stage != inquiry.stage
+        and inquiry.stages[max(v.stage, inquiry.stage)].disjoint
+        for v in votes
+    )
+
+
+def leaves_enough(inquiry: Inquiry, votes: Iterable[Vote], team: Team) -> bool:
+    """Whether people are left for everything that is still due. Else the last seat could never be filled."""
+    valid = [vote for vote in votes if _valid(inquiry, vote, team)]
+    taken = {vote.principal for vote in valid if vote.verb in APPROVING}
+    due = [
+        Stage(eligible=stage.eligible, approve_n=stage.approve_n - len(_approvers(valid, n)))
+        for n, stage in enumerate(inquiry.stages)
+        if stage.disjoint and len(_approvers(valid, n)) < stage.approve_n
+    ]
+    return fillable(due, frozenset(taken))
+
+
+def _approvers(votes: Iterable[Vote], stage: int) -> list[str]:
+    return list(dict.fromkeys(v.principal for v in votes if v.stage == stage and v.verb in APPROVING))
+
+
+def _valid(inquiry: Inquiry, vote: Vote, team: Team) -> bool:
+    if not vote.active or vote.revision != inquiry.revision or vote.stage >= len(inquiry.stages):
+        return False
+    person = team.person(vote.principal)
+    return person is not None and person.may_approve and person.id in inquiry.stages[vote.stage].eligible
+
+
+# --- In words -------------------------------------------------------------------------------------------------------
+
+
+def needs_of(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> str:
+    """What is still needed, for whoever reads it: `1 of 2: Bob or Carol, then 1 more; not You (asked)`. The first
+    number is how many are missing, the second how many could. "" when nothing is.
+    """
+    if inquiry.state.final or not inquiry.stages:
+        return ""
+    if inquiry.kind in {Kind.CHOICE, Kind.QUESTION, Kind.FORM}:
+        return f"an answer from {_either(inquiry.stages[0].eligible, team)}"
+    if inquiry.label is Label.SINGLE:
+        presses = "one more press" if inquiry.pressed_once else "two presses"
+        return f"{presses} by {_either(inquiry.stages[0].eligible, team)}"
+    counted = count(inquiry, votes, team)
+    at = inquiry.stage if counted.stage is None else counted.stage
+    stage = inquiry.stages[at]
+    valid = [vote for vote in votes if _valid(inquiry, vote, team)]
+    voted = _approvers(valid, at)
+    gone = set(counted.by) if stage.disjoint else set(voted)
+    left = tuple(p for p in stage.eligible if p not in gone)
+    words = f"{max(0, stage.approve_n - len(voted))} of {len(left)}: {_either(left, team)}"
+    later = sum(s.approve_n for s in inquiry.stages[at + 1 :])
+    if later:
+        words += f", then {later} more"
+    asked = tuple(p for p in inquiry.initiators if all(p not in s.eligible for s in inquiry.stages))
+    return f"{words}; not {_either(asked, team)} (asked)" if asked else words
+
+
+def names_of(people: Iterable[str], team: Team) -> tuple[str, ...]:
+    """People's names; an id whose person has left stands for itself."""
+    found = ((p, team.person(p)) for p in people)
+    return tuple(person.name if person else p for p, person in found)
+
+
+def _either(people: tuple[str, ...], team: Team) -> str:
+    names = names_of(people, team)
+    if len(names) > NAMES_MAX:
+        names = (*names[: NAMES_MAX - 1], f"{len(names) - NAMES_MAX + 1} others")
+    if len(names) < 2:
+        return names[0] if names else "nobody"
+    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,182 @@
+"""Every sentence of core's that people read, in one place: to translate the product, translate this module.
+
+Plain text, no platform's markup. A function where a sentence has gaps, a constant where it has none. Days and times
+are spelled here too, because `strftime` would ask the process's locale instead of us.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.inquiries import Label, Verb
+
+# --- Buttons --------------------------------------------------------------------------------------------------------
+
+BUTTONS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Approve",
+    Verb.DENY: "Deny",
+    Verb.EDIT: "Edit",
+    Verb.ASK_BACK: "Ask back",
+    Verb.VIEW: "View all",
+    Verb.ANSWER: "Answer",
+    Verb.DISMISS: "Dismiss",
+    Verb.WITHDRAW: "Take back",
+    Verb.HAPPENED: "It happened",
+    Verb.RERUN: "Run it",
+    Verb.GIVE_UP: "Give up",
+}
+
+# --- Inquiry cards --------------------------------------------------------------------------------------------------
+
+QUESTION_FIELD: Final = "question"
+TOOL_FIELD: Final = "(tool)"
+RESOURCE_FIELD: Final = "(acts on)"
+SERVER_FIELD: Final = "(server)"
+FINGERPRINT_FIELD: Final = "(executable, SHA-256)"
+SOMETHING: Final = "something"
+REDACTED: Final = "(secret, not shown)"
+HINT_TWICE: Final = "you are the only person here: press Approve twice to approve as single operator"
+HINT_AGAIN: Final = "you are the only person here: press Approve again to approve as single operator"
+
+
+def option_field(number: int) -> str:
+    """Names an option in View all."""
+    return f"option {number}"
+
+
+def asks_to_run(role: str, command: str) -> str:
+    """Title: a command is to be run."""
+    return f"{role} asks to run {command}"
+
+
+def asks_to_use(role: str, tool: str) -> str:
+    """Title: a tool is to be called, and its name says what it does."""
+    return f"{role} asks to use {tool}"
+
+
+def asks_to_do(role: str, verb: str, tool: str) -> str:
+    """Title: a tool is to be called, and its verb says what it does."""
+    return f"{role} asks to {verb} with {tool}"
+
+
+def asks(role: str) -> str:
+    """Title: a question."""
+    return f"{role} asks"
+
+
+def asks_for_review(role: str) -> str:
+    """Title: a result is to be looked at before it goes on."""
+    return f"{role} asks for a review"
+
+
+def did_it_happen(role: str, what: str) -> str:
+    """Title: an action was started, and its outcome is not known."""
+    return f"Did it happen? {role} started {what}"
+
+
+def approved_so_far(by: str) -> str:
+    """Who has said yes while more is needed."""
+    return f"approved so far by {by}"
+
+
+# --- Decided cards --------------------------------------------------------------------------------------------------
+
+NOBODY: Final = "nobody"
+WITHDRAWN: Final = "Withdrawn"
+SUPERSEDED: Final = "Replaced by a newer request"
+EXPIRED: Final = "Expired: nobody decided in time"
+UNDELIVERABLE: Final = "Could not be shown to anybody yet"
+WAITING: Final = "Still open"
+RECONCILED: Final[dict[str, str]] = {
+    Verb.HAPPENED.value: "It happened",
+    Verb.RERUN.value: "Run again",
+    Verb.GIVE_UP.value: "Given up",
+}
+
+
+def names(people: tuple[str, ...]) -> str:
+    """Several people in a sentence."""
+    if len(people) < 2:
+        return people[0] if people else NOBODY
+    return f"{', '.join(people[:-1])} and {people[-1]}"
+
+
+def approved(by: str, at: str, label: Label) -> str:
+    """Headline, with how much of the rule could be kept where that was not all of it."""
+    kept = "" if label is Label.FULL else f" ({label.value})"
+    return f"Approved by {by} at {at}{kept}"
+
+
+def denied(by: str, reason: str) -> str:
+    """Headline."""
+    return f"Denied by {by}: {reason}" if reason else f"Denied by {by}"
+
+
+def answered(by: str, at: str, answer: str) -> str:
+    """Headline."""
+    return f"Answered by {by} at {at}: {answer}" if answer else f"Answered by {by} at {at}"
+
+
+def dismissed(by: str, at: str) -> str:
+    """Headline."""
+    return f"Dismissed by {by} at {at}"
+
+
+def reconciled(what: str, by: str, at: str) -> str:
+    """Headline: people said what became of an action."""
+    return f"{what}, said {by} at {at}"
+
+
+def withdrawn(reason: str) -> str:
+    """Headline."""
+    return f"{WITHDRAWN}: {reason}" if reason else WITHDRAWN
+
+
+def overdue(since: str) -> str:
+    """Headline."""
+    return f"Overdue, in the inbox since {since}"
+
+
+# --- Tasks ----------------------------------------------------------------------------------------------------------
+
+THINKING: Final = "thinking"
+STOPPING: Final = "stopping"
+STARTING: Final = "getting ready"
+READING: Final = "reading what came back"
+ASKING_BACK: Final = "asked a question back"
+NO_RESULT: Final = "This request ended without a result"
+CANCELLED_MEANS: Final = "It was cancelled. What had been done until then stays done"
+REJECTED_MEANS: Final = "A person said no to it"
+ASK_AGAIN: Final = "Ask again, perhaps in other words"
+REFUSAL: Final = "Sorry, I only work with the people of this team."
+
+
+def running(what: str) -> str:
+    """Status: a tool or command is under way."""
+    return f"running {what}"
+
+
+def waiting_on(names: str) -> str:
+    """Status: parked."""
+    return f"waiting on {names}"
+
+
+def read_next(names: str) -> str:
+    """Said to a person who wrote while the team waits."""
+    return f"waiting on {names}; I read this next" if names else "heard; I read this at the next step"
+
+
+def more(n: int) -> str:
+    """What did not fit."""
+    return f"and {n} more"
+
+
+# --- Units ----------------------------------------------------------------------------------------------------------
+
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DURATION_UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+UNDER_A_SECOND: Final = "under 1 s"
+UNDER_A_CENT: Final = "under $0.01"
+SEPARATOR: Final = " · "
+ELLIPSIS: Final = "…"

@@ -1,0 +1,75 @@
+"""Fold an entry into a task and commit what follows: read, decide, commit; decide again if somebody was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from core.model.ids import TaskId
+from core.model.inquiries import InquiryState
+from core.model.unit import Applied, Change, Guard, Refused, Table, Version
+from core.model.work import Entry, Replied, Task
+from core.rules.plan import Plan, fold
+from core.runtime.context import Context, exhausted_scope
+
+TRIES_MAX = 50
+"""Each refused try means that another commit to the same task succeeded, so this is a bound, not a hope."""
+
+CONTROL_TOOLS = frozenset({"delegate", "ask_human", "hand_off"})
+
+
+class StaleError(Exception):
+    """A guard other than the task's version failed: somebody else has dealt with it. Nothing was written."""
+
+
+async def decide(
+    context: Context,
+    task: Task | TaskId,
+    entry_of: Callable[[Task], Entry],
+    *,
+    guards: Iterable[Guard] = (),
+    changes: Callable[[Task], Iterable[Change]] = lambda _task: (),
+    free_role: str = "",
+) -> tuple[Task, Plan]:
+    """Commit the entry, its step and `changes` in one transaction under `guards`. `task` may be a state known from a
+    claim: then the first try reads nothing. Raises StaleError, KeyError (no such task), StoreFullError.
+    """
+    exhausted: frozenset[str] = frozenset()
+    known = task if isinstance(task, Task) else None
+    task_id = task.id if isinstance(task, Task) else task
+    for _ in range(TRIES_MAX):
+        state = known or await context.store.read.task(task_id)
+        if state is None:
+            raise KeyError(task_id)
+        team = await context.team(state.definition)
+        entry = entry_of(state)
+        env = context.env(
+            team,
+            commands=team.roles[state.role].commands,
+            exhausted=exhausted,
+            denied=await denied_in(context, state, entry),
+        )
+        plan = context.plan(env, free_role=free_role)
+        plan.guards.extend(guards)
+        plan.changes.extend(changes(state))
+        new = fold(plan, state, entry)
+        answer = await context.commit(plan)
+        if isinstance(answer, Applied):
+            return new, plan
+        known = None
+        if scope := exhausted_scope(answer):
+            exhausted |= {scope}
+        elif not _lost_race(answer):
+            raise StaleError(str(answer))
+    raise StaleError(f"{task_id}: {TRIES_MAX} tries")
+
+
+def _lost_race(answer: Refused) -> bool:
+    return isinstance(answer.guard, Version) and answer.guard.table is Table.TASK
+
+
+async def denied_in(context: Context, task: Task, entry: Entry) -> frozenset[str]:
+    """Intents that people denied in this root task. Read only when the reply wants to act."""
+    if not isinstance(entry, Replied) or all(use.name in CONTROL_TOOLS for use in entry.reply.uses):
+        return frozenset()
+    asked = await context.store.read.inquiries(active_only=False, root=task.root)
+    return frozenset(i.intent for i in asked if i.state is InquiryState.DENIED and i.intent)

@@ -1,0 +1,241 @@
+"""Deal with events and signals: route them, fold them, decide them. Each is closed in the transaction that deals with
+it, so that none is lost and none counts twice. Those of one conversation or task go in order; the rest side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Coroutine
+from typing import Any, assert_never
+
+from core.model.errors import SignoffError, StoreFullError
+from core.model.events import Event
+from core.model.ids import post_of, task_of_event
+from core.model.signals import (
+    ChildReport,
+    Deadline,
+    DecideBy,
+    ExecuteBy,
+    Signal,
+    StopOrder,
+    VerdictReport,
+    Withdraw,
+    WordFromAsker,
+)
+from core.model.team import Person, Team
+from core.model.unit import Applied, CloseEvent, CloseSignal, State, StoredEvent, Table
+from core.model.views import Line, Post
+from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Stopped, Task, TimedOut
+from core.rules import policy, replies
+from core.rules.commands import Control, Decide, Show
+from core.rules.plan import begin, fold, title_of
+from core.rules.router import Ignore, Press, Say, Start, Tell, route, sender_of
+from core.runtime import inquiries
+from core.runtime.context import Context, exhausted_scope, log
+from core.runtime.deciding import StaleError, decide
+from core.runtime.orders import Orders
+
+SWEEP_SECONDS = 2.0
+"""What a lost notice can cost (ARCHITECTURE.md, section 2)."""
+BATCH_MAX = 128
+SAID_MAX = 10
+TRIES_MAX = 5
+
+
+class Dispatcher:
+    """The loop that takes up what came in and what fell due."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._orders = Orders(context)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            wait_seconds = await self.sweep()
+            if wait_seconds:
+                await self._context.bus.wait("events", wait_seconds)
+
+    async def sweep(self) -> float:
+        """Deal with what there is now. Returns how long nothing will fall due, in seconds, at most SWEEP_SECONDS."""
+        events, signals, next_due_ms = await self._context.store.due(BATCH_MAX)
+        lanes: dict[str, list[Coroutine[Any, Any, None]]] = defaultdict(list)
+        for stored in events:
+            lanes[stored.event.conversation.key].append(self._event(stored))
+        for signal in signals:
+            lanes[signal.task].append(self._signal(signal))
+        async with asyncio.TaskGroup() as group:
+            for lane in lanes.values():
+                group.create_task(_in_order(lane))
+        if events or signals:
+            return 0
+        if next_due_ms is None:
+            return SWEEP_SECONDS
+        return min(SWEEP_SECONDS, max(0.001, (next_due_ms - self._context.clock.now_ms()) / 1000))
+
+    # --- Events -----------------------------------------------------------------------------------------------------
+
+    async def _event(self, stored: StoredEvent) -> None:
+        event = stored.event
+        try:
+            await self._deal_with(event)
+        except StaleError:
+            pass  # another process was faster
+        except StoreFullError:
+            log.warning("event.waits", key=event.key, why="the disk is full")
+            await self._context.clock.sleep(1)
+        except Exception as error:  # noqa: BLE001 - one event that cannot be dealt with must not hold up the others (pitfall 11)
+            log.exception("event.failed", key=event.key)
+            what = error.what if isinstance(error, SignoffError) else type(error).__name__
+            await self._answer(event, replies.could_not(what))
+
+    async def _deal_with(self, event: Event) -> None:
+        context = self._context
+        team = await context.team()
+        person, _evidence = sender_of(team, event.sender)
+        open_root = await context.store.read.open_root(event.conversation)
+        match route(event, team, person, task_runs=open_root is not None):
+            case Ignore():
+                await self._answer(event, "")
+            case Say(line=line):
+                await self._answer(event, line)
+            case Start(role=role, text=text):
+                await self._start(event, team, person, role, text)
+            case Tell(text=text):
+                await self._tell(event, open_root, person, text)
+            case Press() as pressed:
+                await self._orders.press(event, team, person, pressed)
+            case Decide() as order:
+                await self._orders.decide(event, team, person, order)
+            case Control() as order:
+                await self._orders.control(event, team, person, order)
+            case Show() as order:
+                await self._orders.show(event, team, person, order)
+            case never:  # pragma: no cover
+                assert_never(never)
+
+    async def _answer(self, event: Event, line: str) -> None:
+        """Close the event, with a line if there is something to say."""
+        await self._orders.answer(event, Line(text=line) if line else None)
+
+    async def _start(self, event: Event, team: Team, person: Person | None, role: str, text: str) -> None:
+        """A root task: its id comes from the event's key, so that the same event starts it once."""
+        context = self._context
+        said = await context.store.read.said(event.conversation, SAID_MAX)
+        exhausted: frozenset[str] = frozenset()
+        for _ in range(TRIES_MAX):
+            env = context.env(team, exhausted=exhausted)
+            brief = Brief(objective=text)
+            asked_by = person.name if person else event.sender.name or "a schedule"
+            task = Task(
+                id=task_of_event(event.key),
+                root=task_of_event(event.key),
+                role=role,
+                title=title_of(text),
+                brief=brief,
+                conversation=event.conversation,
+                asked_by=person.id if person else "",
+                initiators=(person.id,) if person else (),
+                definition=team.version,
+                role_version=team.roles[role].version,
+                gated=policy.word_in_brief(team.policy, brief),
+                created_at_ms=env.now_ms,
+                updated_at_ms=env.now_ms,
+            )
+            plan = context.plan(env)
+            plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
+            plan.changes.append(CloseEvent(key=event.key, task=task.id))
+            begun = Begun(at_ms=env.now_ms, brief=brief, definition=team.version, asked_by=asked_by, said=said)
+            begin(plan, task, begun)
+            answer = await context.commit(plan)
+            scope = exhausted_scope(answer)
+            if scope is None:
+                return
+            exhausted |= {scope}
+
+    async def _tell(self, event: Event, root: Task | None, person: Person | None, text: str) -> None:
+        """A word to the running task: kept, and said so in code; it reads it at its next step."""
+        if root is None:
+            await self._answer(event, replies.NOTHING_RUNS)
+            return
+        context = self._context
+        name = person.name if person else event.sender.name
+        for _ in range(TRIES_MAX):
+            task = await context.store.read.task(root.id)
+            if task is None or task.phase.final:
+                await self._start(event, await context.team(), person, root.role, text)
+                return
+            team = await context.team(task.definition)
+            plan = context.plan(context.env(team))
+            plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
+            plan.changes.append(CloseEvent(key=event.key, task=task.id))
+            new = fold(plan, task, Heard(at_ms=plan.env.now_ms, text=text, speaker=name))
+            line = Line(text=replies.heard(new.waiting_on), speaker=team.roles[new.role].title)
+            post_id = post_of("heard", event.key)
+            plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
+            if isinstance(await context.commit(plan), Applied):
+                return
+        raise StaleError(event.key)
+
+    # --- Signals ----------------------------------------------------------------------------------------------------
+
+    async def _signal(self, signal: Signal) -> None:
+        guards = (State(table=Table.SIGNAL, id=signal.id, states=("new",)),)
+        changes = (CloseSignal(id=signal.id),)
+        try:
+            match signal.errand:
+                case DecideBy() as errand:
+                    await inquiries.deadline(self._context, errand, guards, changes)
+                case Withdraw() as errand:
+                    await inquiries.withdraw(self._context, errand, guards, changes)
+                case ExecuteBy() as errand:
+                    await inquiries.expire(self._context, errand, guards, changes)
+                case _:
+                    await decide(
+                        self._context,
+                        signal.task,
+                        lambda task: self._entry(signal, task),
+                        guards=guards,
+                        changes=lambda _task: changes,
+                    )
+        except (StaleError, LookupError) as error:
+            log.info("signal.stale", signal=signal.id, why=str(error))
+            await self._close(signal)
+        except StoreFullError:
+            log.warning("signal.waits", signal=signal.id, why="the disk is full")
+            await self._context.clock.sleep(1)
+        except Exception:  # noqa: BLE001 - as in _event
+            log.exception("signal.failed", signal=signal.id)
+            await self._close(signal)
+
+    async def _close(self, signal: Signal) -> None:
+        """Nothing is left to do for it: what it speaks of is gone, or somebody else has dealt with it."""
+        plan = self._context.plan(self._context.env(await self._context.team()))
+        plan.changes.append(CloseSignal(id=signal.id))
+        await self._context.commit(plan)
+
+    def _entry(self, signal: Signal, _task: Task) -> Entry:
+        at_ms, errand = self._context.clock.now_ms(), signal.errand
+        match errand:
+            case ChildReport():
+                return ChildEnded(
+                    at_ms=at_ms, call=errand.call, child=errand.child, role=errand.role, result=errand.result
+                )
+            case VerdictReport():
+                return Decided(at_ms=at_ms, call=errand.call, verdict=errand.verdict)
+            case WordFromAsker():
+                return Heard(at_ms=at_ms, text=errand.text, speaker=errand.speaker, by_role=True, call=errand.call)
+            case StopOrder():
+                return Stopped(at_ms=at_ms, by=errand.by, reason=errand.reason)
+            case Deadline():
+                return TimedOut(at_ms=at_ms)
+            case DecideBy() | Withdraw() | ExecuteBy():  # pragma: no cover
+                raise AssertionError(signal.id)
+            case _:  # pragma: no cover
+                assert_never(errand)
+
+
+async def _in_order(lane: list[Coroutine[Any, Any, None]]) -> None:
+    for item in lane:
+        await item

@@ -1,0 +1,286 @@
+"""Perform an effect and record its outcome: the only place where something outside is done.
+
+Between an effect and its recorded outcome lies a window nothing can close (ENGINE.md, pitfall 1). What happens after a
+crash in it is decided here, by the effect's class: run again, look it up, or ask a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from core.model.errors import DeniedError, RetryableError, SignoffError
+from core.model.ids import EffectId
+from core.model.inquiries import Attempt, AttemptState, GrantState
+from core.model.team import EffectClass, Team
+from core.model.unit import (
+    AddAudit,
+    AddEffect,
+    Applied,
+    Audit,
+    Change,
+    EndEffect,
+    Fence,
+    LeasedEffect,
+    MoveAttempt,
+    MoveGrant,
+    PutAttempt,
+    PutBlob,
+    Refused,
+    Settle,
+    State,
+    Table,
+    Unit,
+)
+from core.model.work import (
+    CallModel,
+    Entry,
+    Failure,
+    Lost,
+    ModelFailed,
+    Phase,
+    Replied,
+    Returned,
+    RunTool,
+    Settled,
+    Task,
+    ToolResult,
+    Usage,
+)
+from core.ports import Tool, UnknownOutcomeError, Workplace
+from core.rules import budget, feedback
+from core.rules.actions import act_of
+from core.rules.canonical import action_digest
+from core.rules.plan import MODEL_SECONDS_MAX
+from core.runtime.context import Context, log
+from core.runtime.deciding import StaleError, decide
+from core.runtime.requests import Requests, RequestTooLargeError
+
+BLOB_BYTES_MIN = 4_096
+"""Outputs over this are kept once, as blobs by hash; the journal holds the hash."""
+
+
+class Performer:
+    """Performs leased effects, one chain at a time: the outcome of one may start the next in the place it frees."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._requests = Requests(context.store.read)
+        self._aborts: dict[EffectId, Callable[[], None]] = {}
+        context.on_abort.append(self._abort)
+
+    def _abort(self, effect: EffectId) -> None:
+        if stop := self._aborts.get(effect):
+            stop()
+
+    async def run(self, leased: LeasedEffect) -> None:
+        """Perform it and whatever it starts in turn, until nothing is left to this holder."""
+        pending: list[LeasedEffect] = [leased]
+        while pending:
+            current = pending.pop()
+            try:
+                task, started = await self._perform(current)
+            except StaleError as error:  # fenced off: another holder has it, and its outcome stands
+                log.info("effect.stale", effect=current.effect.id, why=str(error))
+                continue
+            pending.extend(
+                LeasedEffect(effect=add.effect, task=task, fence=1, again=False, attempt_n=1) for add in started
+            )
+
+    async def _perform(self, leased: LeasedEffect) -> tuple[Task, list[AddEffect]]:
+        team = await self._context.team(leased.task.definition)
+        if leased.task.phase is not Phase.WORKING and not (leased.again and isinstance(leased.effect, RunTool)):
+            entry: Entry = Settled(at_ms=self._context.clock.now_ms(), effect=leased.effect.id)
+            return await self._record(leased, entry, [Settle(id=leased.effect.id, tokens=0, microusd=0)])
+        if isinstance(leased.effect, CallModel):
+            entry, changes = await self._call_model(leased, leased.effect, team)
+        else:
+            entry, changes = await self._run_tool(leased, leased.effect, team)
+        return await self._record(leased, entry, changes)
+
+    async def _record(self, leased: LeasedEffect, entry: Entry, more: list[Change]) -> tuple[Task, list[AddEffect]]:
+        """The outcome, the step it leads to, and the end of the effect: one transaction under the fence."""
+        effect = leased.effect
+        ends: list[Change] = [EndEffect(id=effect.id), *more]
+        new, plan = await decide(
+            self._context,
+            leased.task,
+            lambda _task: entry,
+            guards=(Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence),),
+            changes=lambda _task: ends,
+            free_role=leased.task.role,
+        )
+        self._requests.remember(new, leased.task, entry)
+        return new, plan.started
+
+    # --- Models -----------------------------------------------------------------------------------------------------
+
+    async def _call_model(self, leased: LeasedEffect, effect: CallModel, team: Team) -> tuple[Entry, list[Change]]:
+        context, task = self._context, leased.task
+        role, model = team.roles[task.role], team.model_of(task.role)
+        spent: Usage = Usage()
+        entry: Entry
+        try:
+            request = await self._requests.build(task, effect.id, team)
+            provider = context.models.get(model.provider)
+            if provider is None:
+                raise DeniedError(f"no model of {model.provider} is configured", "set its key, or another preset")
+            asking = asyncio.ensure_future(provider.reply(request))
+            self._aborts[effect.id] = partial(_cancel, asking)
+            try:
+                async with asyncio.timeout(MODEL_SECONDS_MAX):
+                    reply = await asking
+            finally:
+                self._aborts.pop(effect.id, None)
+            spent = msgspec.structs.replace(reply.usage, cost_microusd=budget.cost(reply.usage, model))
+            entry = Replied(
+                at_ms=context.clock.now_ms(), effect=effect.id, reply=msgspec.structs.replace(reply, usage=spent)
+            )
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            entry = Settled(at_ms=context.clock.now_ms(), effect=effect.id)
+        except TimeoutError:
+            entry = self._model_failed(effect, f"the model did not answer in {MODEL_SECONDS_MAX} s", "")
+        except RequestTooLargeError as error:
+            entry = self._model_failed(effect, str(error), "Ask for a smaller step, or raise budget.call.input.")
+        except SignoffError as error:
+            log.warning("model.failed", task=task.id, role=role.id, effect=effect.id, error=str(error))
+            why = "" if isinstance(error, RetryableError) else error.remedy
+            entry = self._model_failed(effect, error.what, why)
+        settle = Settle(id=effect.id, tokens=spent.tokens, microusd=spent.cost_microusd)
+        return entry, [settle]
+
+    def _model_failed(self, effect: CallModel, why: str, recovery: str) -> Entry:
+        failure = Failure(what=feedback.MODEL_FAILED, why=why, recovery=recovery or feedback.ASK_AGAIN)
+        return ModelFailed(at_ms=self._context.clock.now_ms(), effect=effect.id, failure=failure)
+
+    # --- Tools ------------------------------------------------------------------------------------------------------
+
+    async def _run_tool(self, leased: LeasedEffect, effect: RunTool, team: Team) -> tuple[Entry, list[Change]]:
+        context = self._context
+        tool = context.tools(team).get(effect.tool)
+        if tool is None:
+            return self._returned(effect, ToolResult(failure=feedback.tool_gone(effect.tool)), leased)
+        again = leased.again
+        if effect.grant is not None:
+            attempt = await context.store.read.attempt(effect.id)
+            again = attempt is not None
+            if not again and (refused := await self._consume(leased, effect, team)):
+                return self._returned(effect, ToolResult(failure=refused), leased)
+        if again and effect.effect is EffectClass.ONCE and not tool.remembers:
+            return self._lost(leased, effect)
+        place = Workplace(
+            role=leased.task.role,
+            task=leased.task.id,
+            attempt=effect.id,
+            seconds_max=effect.seconds_max,
+            again=again,
+        )
+        try:
+            if again and leased.task.phase is not Phase.WORKING:
+                await tool.cancel(effect.id)
+            result = await self._run_bounded(tool, effect, place)
+        except UnknownOutcomeError:
+            return self._lost(leased, effect)
+        return self._returned(effect, result, leased)
+
+    async def _run_bounded(self, tool: Tool, effect: RunTool, place: Workplace) -> ToolResult:
+        """Run it within its time. A tool that raises or hangs fails alone, and is told so in words."""
+        seconds_max = effect.seconds_max + 10  # a command's supervisor ends it first, and records how
+        stopping: list[asyncio.Task[None]] = []
+        self._aborts[effect.id] = lambda: stopping.append(asyncio.ensure_future(tool.cancel(effect.id)))
+        try:
+            async with asyncio.timeout(seconds_max):
+                return await tool.run(effect.arguments, place)
+        except TimeoutError as error:
+            await tool.cancel(effect.id)
+            if effect.effect is EffectClass.ONCE:
+                raise UnknownOutcomeError from error
+            return ToolResult(failure=feedback.tool_hung(effect.tool, seconds_max))
+        except (UnknownOutcomeError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # whatever a tool raises is its own failure, never the engine's
+            log.exception("tool.raised", tool=effect.tool, task=place.task, effect=effect.id)
+            if effect.effect is EffectClass.ONCE:
+                raise UnknownOutcomeError from error
+            return ToolResult(failure=feedback.tool_raised(effect.tool, type(error).__name__))
+        finally:
+            self._aborts.pop(effect.id, None)
+            for stop in stopping:
+                await stop
+
+    async def _consume(self, leased: LeasedEffect, effect: RunTool, team: Team) -> Failure | None:
+        """Transition 16: take the grant, for this action to the byte, in the transaction that creates the attempt.
+
+        Everything is checked as it is now: the digest of what would run, the grant, the task, this holder's fence.
+        """
+        context, task = self._context, leased.task
+        grant = await context.store.read.grant(effect.grant or "")
+        env = context.env(team, commands=team.roles[task.role].commands)
+        act = act_of(team, task.role, effect.tool, effect.arguments, env.fingerprints)
+        if isinstance(act, Failure):
+            return act
+        if grant is None or grant.digest != effect.digest or action_digest(act.action) != grant.digest:
+            return feedback.DIGEST_DIFFERS
+        fence = Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence)
+        live = State(table=Table.GRANT, id=grant.id, states=(GrantState.LIVE.value,))
+        if env.now_ms > grant.execute_by_ms:
+            return feedback.GRANT_EXPIRED
+        working = State(table=Table.TASK, id=task.id, states=(Phase.WORKING.value,))
+        answer = await context.store.commit(
+            Unit(
+                guards=(fence, live, working),
+                changes=(
+                    MoveGrant(id=grant.id, state=GrantState.CONSUMED),
+                    PutAttempt(attempt=Attempt(id=effect.id, grant=grant.id, state=AttemptState.STARTED)),
+                    self._audit(effect, "attempt.started", grant=grant.id, digest=grant.digest),
+                ),
+            )
+        )
+        match answer:
+            case Applied():
+                return None
+            case Refused(guard=Fence()):
+                raise StaleError(str(answer))
+            case Refused():
+                return feedback.GRANT_GONE
+
+    def _returned(self, effect: RunTool, result: ToolResult, leased: LeasedEffect) -> tuple[Entry, list[Change]]:
+        changes: list[Change] = []
+        raw = result.text.encode("utf-8", "replace")
+        if len(raw) > BLOB_BYTES_MIN:
+            blob = hashlib.sha256(raw).hexdigest()
+            changes.append(PutBlob(hash=blob, body=raw))
+            result = msgspec.structs.replace(result, text="", blob=blob)
+        if effect.grant is not None:
+            state = AttemptState.FAILED if result.failure else AttemptState.SUCCEEDED
+            changes.append(MoveAttempt(id=effect.id, state=state))
+        digest = hashlib.sha256(raw).hexdigest()
+        failed = result.failure.what if result.failure else ""
+        changes.append(self._audit(effect, "attempt.ended", output=digest, failure=failed, tool=effect.tool))
+        entry = Returned(at_ms=self._context.clock.now_ms(), call=effect.call, result=result)
+        return entry, changes
+
+    def _lost(self, leased: LeasedEffect, effect: RunTool) -> tuple[Entry, list[Change]]:
+        log.warning("attempt.unknown", task=leased.task.id, effect=effect.id, tool=effect.tool)
+        changes: list[Change] = [self._audit(effect, "attempt.unknown", tool=effect.tool)]
+        if effect.grant is not None:
+            changes.append(MoveAttempt(id=effect.id, state=AttemptState.UNKNOWN))
+        return Lost(at_ms=self._context.clock.now_ms(), call=effect.call, effect=effect.id), changes
+
+    def _audit(self, effect: RunTool, what: str, **detail: str) -> AddAudit:
+        row = Audit(
+            id=f"{effect.id}:{what}", at_ms=self._context.clock.now_ms(), what=what, subject=effect.id, detail=detail
+        )
+        return AddAudit(row=row)
+
+
+def _cancel(asking: asyncio.Future[Any]) -> None:
+    asking.cancel()

@@ -1,0 +1,66 @@
+"""The status line of every request: a projection of its task tree, drawn at most once a second. It may be lost."""
+
+from __future__ import annotations
+
+from core.model.ids import TaskId, post_of
+from core.model.unit import AddPost, Unit
+from core.model.views import Post
+from core.rules import views
+from core.runtime.context import Context
+
+REDRAW_SECONDS = 1.0
+RANK = 2
+"""Cards and answers overtake status lines."""
+
+
+class Status:
+    """Draws the status lines of requests that moved."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._moved: set[TaskId] = set()
+        self._drawn: dict[TaskId, int] = {}  # by root, when; so that a second draw in a second waits
+        context.on_change.append(self._change)
+
+    def _change(self, root: TaskId) -> None:
+        self._moved.add(root)
+        self._context.bus.notify("status")
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.draw()
+            if not self._moved:
+                await self._context.bus.wait("status", 60)
+            else:
+                await self._context.clock.sleep(REDRAW_SECONDS / 4)
+
+    async def draw(self, *, at_once: bool = False) -> None:
+        """Draw what moved and was not drawn within the last second."""
+        now_ms = self._context.clock.now_ms()
+        ready = {r for r in self._moved if at_once or now_ms - self._drawn.get(r, 0) >= REDRAW_SECONDS * 1000}
+        self._moved -= ready
+        posts = [post for root in sorted(ready) if (post := await self._line(root)) is not None]
+        if posts:
+            await self._context.store.commit(Unit(changes=tuple(AddPost(post=post) for post in posts)))
+            self._context.bus.notify("posts")
+
+    async def _line(self, root_id: TaskId) -> Post | None:
+        rows = await self._context.store.read.tasks(root=root_id)
+        root = next((row.task for row in rows if row.task.id == root_id), None)
+        if root is None:
+            return None
+        now_ms = self._context.clock.now_ms()
+        self._drawn[root_id] = now_ms
+        if root.phase.final:
+            self._drawn.pop(root_id, None)
+        team = await self._context.team(root.definition)
+        version = sum(row.task.version for row in rows)
+        return Post(
+            id=post_of("status", root_id, version),
+            conversation=root.conversation,
+            view=views.status_line(root, tuple(row.task for row in rows), team, now_ms),
+            slot=f"status:{root_id}",
+            rank=RANK,
+            at_ms=now_ms,
+        )

@@ -1,0 +1,427 @@
+"""Both vendors against a tiny HTTP server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from core.adapters.models.anthropic import AnthropicModel
+from core.adapters.models.openai import OpenAIModel
+from core.model.errors import AuthenticationError, ContextOverflowError, OverloadedError, TerminalError
+from core.model.team import ModelSpec, ToolSpec
+from core.model.work import Stop, ToolUse, Usage
+from core.ports import Message, ModelRequest, Part
+
+KEY = "sk-very-secret-0123456789"
+TOOL = ToolSpec(
+    name="deploy", about="Publish", parameters={"type": "object", "properties": {"site": {"type": "string"}}}
+)
+HELLO = (Message(role="user", text="hello"),)
+SYSTEM = (Part(text="Rules."), Part(text="Now.", stable=False))
+
+
+class Server:
+    """Answers every request with `status`, `headers`, `body`; keeps what it was sent."""
+
+    def __init__(self):
+        self.status, self.headers, self.body = 200, {}, b"{}"
+        self.delay_seconds = 0.0
+        self.cut = ""  # "at once", "in the body"
+        self.requests = []
+        self.asked = asyncio.Event()
+
+    async def handle(self, reader, writer):
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = next(
+                int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
+            )
+            self.requests.append((head, await reader.readexactly(length)))
+            self.asked.set()
+            await asyncio.sleep(self.delay_seconds)
+            if self.cut != "at once":
+                body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+                headers = {"content-type": "application/json", "content-length": len(body), "connection": "close"}
+                lines = "".join(f"{k}: {v}\r\n" for k, v in (headers | self.headers).items())
+                writer.write(f"HTTP/1.1 {self.status} X\r\n{lines}\r\n".encode() + (body[:9] if self.cut else body))
+                await writer.drain()
+        except ConnectionError:
+            pass  # the client went away, which is what some tests are about
+        finally:
+            writer.close()
+
+    def sent(self, n=-1):
+        return json.loads(self.requests[n][1])
+
+
+@pytest.fixture
+async def server():
+    made = Server()
+    listening = await asyncio.start_server(made.handle, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    yield made
+    listening.close()
+
+
+def anthropic_answer(content, stop="end_turn"):
+    usage = {"input_tokens": 11, "output_tokens": 7, "cache_read_input_tokens": 5, "cache_creation_input_tokens": 3}
+    return {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "big-1",
+        "content": content,
+        "stop_reason": stop,
+        "usage": usage,
+    }
+
+
+def openai_answer(message, finish="stop"):
+    usage = {"prompt_tokens": 16, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}}
+    choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}
+    return {"id": "m", "object": "chat.completion", "model": "big-1", "choices": [choice], "usage": usage}
+
+
+ANTHROPIC = SimpleNamespace(
+    name="Anthropic",
+    make=lambda server, **more: AnthropicModel(KEY, base_url=server.url, **more),
+    text=lambda text, stop="end_turn": anthropic_answer([{"type": "text", "text": text}] if text else [], stop),
+    tools=lambda *args: anthropic_answer(
+        [{"type": "text", "text": "On it."}]
+        + [{"type": "tool_use", "id": f"u{n}", "name": "deploy", "input": a} for n, a in enumerate(args)],
+        "tool_use",
+    ),
+    cut="max_tokens",
+    refused=anthropic_answer([{"type": "text", "text": "I will not."}], "refusal"),
+    usage=Usage(input_tokens=11, output_tokens=7, cache_read_tokens=5, cache_write_tokens=3),
+)
+OPENAI = SimpleNamespace(
+    name="OpenAI",
+    make=lambda server, **more: OpenAIModel(KEY, base_url=server.url, **more),
+    text=lambda text, stop="stop": openai_answer({"content": text or None}, stop),
+    tools=lambda *args: openai_answer(
+        {
+            "content": "On it.",
+            "tool_calls": [
+                {"id": f"u{n}", "type": "function", "function": {"name": "deploy", "arguments": json.dumps(a)}}
+                for n, a in enumerate(args)
+            ],
+        },
+        "tool_calls",
+    ),
+    cut="length",
+    refused=openai_answer({"content": None, "refusal": "I will not."}),
+    usage=Usage(input_tokens=11, output_tokens=7, cache_read_tokens=5),
+)
+
+
+@pytest.fixture(params=[ANTHROPIC, OPENAI], ids=lambda v: v.name)
+def vendor(request):
+    return request.param
+
+
+@pytest.fixture
+async def open_model(vendor, server):
+    opened = []
+
+    def make(**more):
+        opened.append(vendor.make(server, **more))
+        return opened[-1]
+
+    yield make
+    for model in opened:
+        await model.close()
+
+
+@pytest.fixture
+def model(open_model):
+    return open_model()
+
+
+def request(*messages, tools=(TOOL,), system=SYSTEM):
+    return ModelRequest(
+        model=ModelSpec(provider="p", model="big", output_tokens_max=500),
+        system=system,
+        tools=tools,
+        messages=messages or HELLO,
+        output_tokens_max=1000,
+        role="ceo",
+        task="t-1",
+    )
+
+
+async def test_text_usage_and_the_limit(vendor, server, model):
+    server.body = vendor.text("Hello there.")
+    reply = await model.reply(request())
+    assert (reply.text, reply.uses, reply.stop, reply.model) == ("Hello there.", (), Stop.END, "big-1")
+    assert reply.usage == vendor.usage
+    assert server.sent()["max_tokens"] == 500
+    assert "t-1" not in server.requests[0][1].decode()
+
+
+async def test_calls_with_whatever_arguments_they_came_with(vendor, server, model):
+    server.body = vendor.tools({"site": "docs"}, ["docs"])
+    reply = await model.reply(request())
+    assert reply.text == "On it."
+    assert reply.stop is Stop.TOOLS
+    assert reply.uses == (
+        ToolUse(id="u0", name="deploy", arguments={"site": "docs"}),
+        ToolUse(id="u1", name="deploy", arguments=["docs"]),
+    )
+
+
+async def test_empty_cut_and_refused_answers(vendor, server, model):
+    server.body = vendor.text("")
+    assert (await model.reply(request())).text == ""
+    server.body = vendor.text("half a", vendor.cut)
+    assert (await model.reply(request())).stop is Stop.CUT
+    server.body = vendor.refused
+    reply = await model.reply(request())
+    assert (reply.stop, reply.text) == (Stop.REFUSED, "I will not.")
+
+
+def error_body(message, **more):
+    return {"type": "error", "error": {"type": "some_error", "message": message} | more}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind", "words"),
+    [
+        (401, f"invalid key {KEY}", AuthenticationError, "_API_KEY"),
+        (403, "not allowed", AuthenticationError, "refused the key"),
+        (400, "prompt is too long: 250000 tokens > 200000 maximum", ContextOverflowError, "window"),
+        (400, "This model's maximum context length is 8192 tokens", ContextOverflowError, "window"),
+        (413, "too large", ContextOverflowError, "window"),
+        (400, "messages: must not be empty " + "x" * 5000, TerminalError, "messages: must not be empty"),
+        (404, "model: big", TerminalError, "model: big"),
+        (402, "pay", TerminalError, "payment"),
+        (408, "late", OverloadedError, "408"),
+        (429, "slow down", OverloadedError, "slow down"),
+        (500, "oops", OverloadedError, "500"),
+        (503, "oops", OverloadedError, "overloaded"),
+        (529, "Overloaded", OverloadedError, "overloaded"),
+    ],
+)
+async def test_errors_become_ours_in_one_line_without_the_key(vendor, server, model, status, message, kind, words):
+    server.status, server.body = status, error_body(message)
+    with pytest.raises(kind) as caught:
+        await model.reply(request())
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 450
+    assert "\n" not in str(caught.value)
+    seen, error = [], caught.value
+    while error is not None:
+        seen.append(repr(error) + str(error))
+        error = error.__cause__ or error.__context__
+    assert KEY not in "".join(seen)
+    assert len(server.requests) == 1  # the SDK did not retry by itself
+
+
+async def test_no_credit_is_not_waited_out(vendor, server, model):
+    server.status, server.body = 429, error_body("You exceeded your current quota", code="insufficient_quota")
+    with pytest.raises(TerminalError, match="payment"):
+        await model.reply(request())
+
+
+@pytest.mark.parametrize(
+    ("headers", "ms"),
+    [
+        ({"retry-after": "7"}, 7000),
+        ({"retry-after-ms": "250"}, 250),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:40 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 40_000),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 529])
+async def test_the_wish_to_wait_is_read(server, model, status, headers, ms):
+    server.status, server.headers, server.body = status, headers, error_body("busy")
+    with pytest.raises(OverloadedError) as caught:
+        await model.reply(request())
+    assert caught.value.retry_after_ms == ms
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"content": [', b"[]", b"null", b"", b"\xff\xfe"])
+async def test_an_answer_that_is_no_json_may_be_tried_again(server, model, body):
+    server.body = body
+    with pytest.raises(OverloadedError, match="cannot be read"):
+        await model.reply(request())
+
+
+async def test_an_answer_of_another_shape_is_an_empty_reply(server, model):
+    server.body = {"content": [1, {"type": "thinking"}], "choices": [{"message": {"tool_calls": [2]}}], "usage": []}
+    reply = await model.reply(request())
+    assert (reply.text, reply.uses, reply.usage, reply.model) == ("", (), Usage(), "big")
+
+
+@pytest.mark.parametrize("cut", ["at once", "in the body"])
+async def test_a_cut_connection(vendor, server, model, cut):
+    server.cut, server.body = cut, vendor.text("Hello there.")
+    with pytest.raises(OverloadedError, match="cut"):
+        await model.reply(request())
+
+
+async def test_nobody_listens(vendor):
+    model = vendor.make(SimpleNamespace(url="http://127.0.0.1:9"))
+    with pytest.raises(OverloadedError, match="cannot be reached"):
+        await model.reply(request())
+    await model.close()
+
+
+async def test_silence_is_not_waited_for_for_ever(server, open_model):
+    server.delay_seconds = 5
+    with pytest.raises(OverloadedError, match=r"did not answer within 0\.2 s"):
+        await open_model(timeout_seconds=0.2).reply(request())
+
+
+async def test_a_cancellation_passes_through(server, model):
+    server.delay_seconds = 5
+    running = asyncio.ensure_future(model.reply(request()))
+    await server.asked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+GROWN = (
+    *HELLO,
+    Message(role="assistant", text="On it.", uses=(("t-1:2:0", "deploy", {"site": "docs", "a": 1}),)),
+    Message(role="user", text="And hurry", results=(("t-1:2:0", "exit 1", True),)),
+)
+
+
+async def test_the_second_requests_prefix_is_byte_identical(vendor, server, model):
+    server.body = vendor.text("ok")
+    await model.reply(request(system=(Part(text="Rules."),)))
+    await model.reply(request(system=(Part(text="Rules."),)))
+    await model.reply(request(*GROWN, system=(Part(text="Rules."),)))
+    one, again, grown = (body for _, body in server.requests)
+    assert one == again
+    first, second = server.sent(0), server.sent(2)
+    rest = {name: value for name, value in first.items() if name != "messages"}
+    assert json.dumps(rest) == json.dumps({name: value for name, value in second.items() if name != "messages"})
+    until = one.index(b'"messages":') + len(json.dumps(first["messages"], separators=(",", ":"))) + 10
+    assert grown[:until] == one[:until]
+
+
+async def test_anthropic_marks_what_stays_warm(server):
+    server.body = ANTHROPIC.text("ok")
+    model = ANTHROPIC.make(server)
+    await model.reply(request(*GROWN, tools=(TOOL, TOOL)))
+    await model.close()
+    sent = server.sent()
+    warm = {"type": "ephemeral"}
+    assert [tool.get("cache_control") for tool in sent["tools"]] == [None, warm]
+    assert sent["system"] == [
+        {"type": "text", "text": "Rules.", "cache_control": warm},
+        {"type": "text", "text": "Now."},
+    ]
+    assert sent["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "hello", "cache_control": warm}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "On it."},
+                {"type": "tool_use", "id": "t-1_2_0", "name": "deploy", "input": {"site": "docs", "a": 1}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t-1_2_0", "content": "exit 1", "is_error": True},
+                {"type": "text", "text": "And hurry", "cache_control": warm},
+            ],
+        },
+    ]
+    assert sum(body.count(b"cache_control") for _, body in server.requests) == 4
+
+
+async def test_anthropic_turns_alternate_and_begin_and_end_with_the_users(server):
+    server.body = ANTHROPIC.text("ok")
+    model = ANTHROPIC.make(server)
+    await model.reply(
+        request(
+            Message(role="assistant", text="Hi"),
+            Message(role="user", text="one"),
+            Message(role="user", text=" "),
+            Message(role="user", text="two", results=(("u", "done", False),)),
+            Message(role="assistant", text=""),
+            Message(role="user", text="half \ud800"),
+            Message(role="assistant", text="bye"),
+        )
+    )
+    await model.close()
+    turns = [(t["role"], [b.get("text") or b.get("content") for b in t["content"]]) for t in server.sent()["messages"]]
+    assert turns == [
+        ("user", ["(The conversation goes on.)"]),
+        ("assistant", ["Hi"]),
+        ("user", ["done", "one", "two", "half ?"]),
+        ("assistant", ["bye"]),
+        ("user", ["(The conversation goes on.)"]),
+    ]
+
+
+async def test_openai_gets_results_as_messages_of_their_own(server):
+    server.body = OPENAI.text("ok")
+    model = OPENAI.make(server)
+    await model.reply(request(*GROWN))
+    await model.close()
+    sent = server.sent()
+    assert sent["tools"] == [
+        {"type": "function", "function": {"name": "deploy", "description": "Publish", "parameters": TOOL.parameters}}
+    ]
+    assert sent["messages"] == [
+        {"role": "system", "content": "Rules.\n\nNow."},
+        {"role": "user", "content": "hello"},
+        {
+            "role": "assistant",
+            "content": "On it.",
+            "tool_calls": [
+                {
+                    "id": "t-1:2:0",
+                    "type": "function",
+                    "function": {"name": "deploy", "arguments": '{"site":"docs","a":1}'},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "t-1:2:0", "content": "Error: exit 1"},
+        {"role": "user", "content": "And hurry"},
+    ]
+
+
+@pytest.mark.parametrize(("raw", "read"), [("{broken", None), ("", {}), ("3", 3), ({"site": "docs"}, {"site": "docs"})])
+async def test_openai_arguments_that_cannot_be_read(server, raw, read):
+    calls = [{"id": "u", "type": "function", "function": {"name": "deploy", "arguments": raw}}]
+    server.body = openai_answer({"content": None, "tool_calls": calls}, "stop")
+    model = OPENAI.make(server)
+    reply = await model.reply(request())
+    await model.close()
+    assert reply.uses == (ToolUse(id="u", name="deploy", arguments=read),)
+    assert reply.stop is Stop.TOOLS
+
+
+@pytest.mark.parametrize("make", [AnthropicModel, OpenAIModel])
+async def test_without_a_key_nothing_is_sent(make):
+    with pytest.raises(AuthenticationError, match=r"There is no key for \w+: set \w+_API_KEY"):
+        await make("").reply(request())
+
+
+async def test_a_missing_package_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(TerminalError, match=r'pip install "signoff\[openai\]"'):
+        await OpenAIModel(KEY).reply(request())
+
+
+def test_importing_the_adapters_does_not_import_the_sdks():
+    code = (
+        "import sys, core.adapters.models.anthropic, core.adapters.models.openai, core.adapters.models.resilient\n"
+        "print({'anthropic', 'openai', 'httpx', 'httpx2', 'pydantic'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
