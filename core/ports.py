@@ -137,8 +137,8 @@ class Reads(Protocol):
     async def chain_head(self) -> tuple[int, str]:
         """The last seq and hash; (0, "") for an empty chain."""
 
-    async def counts(self) -> u.Counts:
-        """What is left to do."""
+    async def counts(self, platforms: tuple[str, ...] | None = None) -> u.Counts:
+        """What is left to do. With `platforms`, posts of others are left out: nobody here sends them."""
 
 
 class Bus(Protocol):

@@ -94,9 +94,10 @@ def person(name, role="approver"):
     return Person(id=name, name=name.title(), role=role)
 
 
-def team(
-    people=(person("you", "owner"), person("bob"), person("carol")), *, tools=TOOLS, commands=COMMANDS, **tiers
-):
+PEOPLE = (person("you", "owner"), person("bob"), person("carol"))
+
+
+def team(people=PEOPLE, *, tools=TOOLS, commands=COMMANDS, **tiers):
     names = tuple(tools)
     devops = Role(
         id="devops",
@@ -229,8 +230,7 @@ class Desk:
     def keep(self, decision):
         if decision.changed:
             assert (
-                decision.transition == 0
-                or decision.inquiry.state in rules.TRANSITIONS[decision.transition - 1].targets
+                decision.transition == 0 or decision.inquiry.state in rules.TRANSITIONS[decision.transition - 1].targets
             )
         else:
             assert decision.inquiry is self.row.inquiry

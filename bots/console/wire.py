@@ -67,14 +67,17 @@ def _cells_of(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
-def wrap(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines no wider than `width`, broken at spaces where there are any; line ends and leading spaces are kept."""
-    return [line for paragraph in text.split("\n") for line in _wrapped(paragraph, max(width, 1), indent)]
+def wrap(text: str, width: int, indent: str = "", lead: str | None = None) -> list[str]:
+    """Lines no wider than `width`, broken at spaces where there are any; line ends and leading spaces are kept. The
+    first line begins with `lead`, which must be as wide as `indent` or wider; every other one with `indent`."""
+    first, *others = text.split("\n")
+    lines = list(_wrapped(first, max(width, 1), indent, indent if lead is None else lead))
+    return lines + [line for paragraph in others for line in _wrapped(paragraph, max(width, 1), indent, indent)]
 
 
-def _wrapped(paragraph: str, width: int, indent: str) -> Iterator[str]:
+def _wrapped(paragraph: str, width: int, indent: str, lead: str) -> Iterator[str]:
     start = cells(indent)
-    line, used = indent, start
+    line, used = lead, cells(lead)
     for piece in re.findall(r" +|[^ ]+", paragraph):
         if used > start and used + cells(piece) > width:
             yield line.rstrip()
@@ -153,17 +156,15 @@ class _Pen:
         self.width = max(look.width, WIDTH_MIN)
         self.lines: list[str] = []
 
-    def write(self, text: str, style: str = "", indent: str = "") -> None:
-        for line in wrap(readable(text), self.width, indent):
+    def write(self, text: str, style: str = "", indent: str = "", lead: str | None = None) -> None:
+        for line in wrap(readable(text), self.width, indent, lead):
             self.lines.append(self._dyed(line, style))
 
-    def item(self, label: str, text: str) -> None:
-        """A label and its text; nothing if there is no text."""
+    def item(self, label: str, text: str, style: str = "") -> None:
+        """A label and its text, which hangs below itself if the label is short; nothing if there is no text."""
         if text:
-            self.write(f"{label} {text}", indent="  ")
-
-    def gap(self) -> None:
-        self.lines.append("")
+            lead = f"  {label} "
+            self.write(text, style, indent=" " * (len(lead) if len(lead) < 8 else 4), lead=lead)
 
     def _dyed(self, line: str, style: str) -> str:
         return f"\x1b[{_CODES[style]}m{line}\x1b[0m" if self.look.colour and style and line else line
@@ -221,7 +222,10 @@ def _inquiry(pen: _Pen, card: InquiryCard) -> None:
     if not card.buttons:
         return
     if pen.look.keys:
-        pen.write("  ".join(f"[{button.key}] {button.label}" for button in card.buttons), "bold")
+        keys = [f"[{button.key}] {button.label}" for button in card.buttons]
+        together = "  ".join(keys)
+        for line in [together] if cells(together) <= pen.width else keys:
+            pen.write(line, "bold")
     else:
         pen.write(words.decide_by_typing(", ".join(_commands(card))))
 
@@ -256,16 +260,18 @@ def _inbox(pen: _Pen, view: Inbox) -> None:
     if len(numbered) <= GROUP_OVER:
         _items(pen, numbered)
         return
-    for tier, group in groupby(sorted(numbered, key=lambda pair: pair[1].tier), key=lambda pair: pair[1].tier):
+    by_tier = sorted(numbered, key=lambda pair: pair[1].tier)
+    for tier, group in groupby(by_tier, key=lambda pair: pair[1].tier):
         pen.write(tier, "bold")
-        _items(pen, list(group))
+        _items(pen, list(group), grouped=True)
 
 
-def _items(pen: _Pen, numbered: list[tuple[int, InboxItem]]) -> None:
+def _items(pen: _Pen, numbered: list[tuple[int, InboxItem]], *, grouped: bool = False) -> None:
     for n, item in numbered:
         late = words.OVERDUE if item.overdue else ""
-        facts = (item.title, item.tier, human_duration(item.age_ms), late, item.needs, short(item.inquiry))
-        pen.write(f"{n}. {_SEPARATOR.join(filter(None, facts))}", "warn" if item.overdue else "", indent="  ")
+        tier = "" if grouped else item.tier
+        facts = (item.title, tier, human_duration(item.age_ms), late, item.needs, short(item.inquiry))
+        pen.item(f"{n}.", _SEPARATOR.join(filter(None, facts)), "warn" if item.overdue else "")
 
 
 # --- What was typed -------------------------------------------------------------------------------------------------

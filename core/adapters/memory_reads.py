@@ -319,7 +319,7 @@ class MemoryReads:
         chain = self._tables.chain
         return (len(chain), chain[len(chain)].hash) if chain else (0, "")
 
-    async def counts(self) -> u.Counts:
+    async def counts(self, platforms: tuple[str, ...] | None = None) -> u.Counts:
         tables, now_ms = self._tables, self._clock.now_ms()
         new = [row.signal for row in tables.signals.values() if row.state == "new"]
         undone = [row for row in tables.effects.values() if row.state is not u.EffectState.ENDED]
@@ -327,7 +327,10 @@ class MemoryReads:
             events_new=sum(row.state == "new" for row in tables.events.values()),
             signals_due=sum(signal.due_at_ms <= now_ms for signal in new),
             effects_open=sum(not tables.paused(row.task, row.role) for row in undone),
-            posts_open=sum(row.state in OPEN_POSTS for row in tables.posts.values()),
+            posts_open=sum(
+                row.state in OPEN_POSTS and (platforms is None or row.post.conversation.platform in platforms)
+                for row in tables.posts.values()
+            ),
             tasks_open=sum(not row.task.phase.final for row in tables.tasks.values()),
             inquiries_active=sum(not inquiry.state.final for inquiry in tables.inquiries.values()),
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from core.model.inquiries import Action
 from core.model.team import Command, EffectClass, Json, Role, Team, Tier, ToolSpec
 from core.model.work import Failure
-from core.rules.canonical import InvalidArgumentsError, canonical
+from core.rules.canonical import canonical
 from core.rules.schema import check_arguments
 
 RUN_COMMAND = "run_command"
@@ -64,12 +64,9 @@ def act_of(team: Team, role: str, tool: str, arguments: Json, fingerprints: Mapp
     spec = team.spec(role, tool)
     if spec is None:
         return _not_allowed(f"{role} may not use {tool}", tuple(spec.name for spec in owner.specs))
-    try:
-        if tool == RUN_COMMAND:
-            return _command_act(team, owner, arguments, fingerprints)
-        return _tool_act(spec, arguments, fingerprints)
-    except InvalidArgumentsError as error:  # only a tool whose schema puts odd defaults in comes here
-        return _invalid(tool, (str(error),))
+    if tool == RUN_COMMAND:
+        return _command_act(team, owner, arguments, fingerprints)
+    return _tool_act(spec, arguments, fingerprints)
 
 
 def _tool_act(spec: ToolSpec, arguments: Json, fingerprints: Mapping[str, str]) -> Act | Failure:

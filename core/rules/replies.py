@@ -77,6 +77,12 @@ def could_not(what: str) -> str:
     return f"I could not deal with that ({what}). It is in the log; nothing was done."
 
 
+def ran(duration_ms: int, failure: str) -> str:
+    """Under a decided card: what came of the action."""
+    took = f"{duration_ms / 1000:.1f} s"
+    return f"failed after {took}: {failure}" if failure else f"ran in {took}"
+
+
 def asks_back(person: str, question: str) -> str:
     """Why a request was taken back: somebody must know more before they decide."""
     return f"{person} asks before deciding: {question} (answer it in the text beside a new call)"

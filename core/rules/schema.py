@@ -41,6 +41,9 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
     filled = copy.deepcopy(arguments)
     try:
         validate(filled)
+        canonical(filled)  # defaults too: what is let through here can be digested
+    except InvalidArgumentsError as error:
+        return (str(error),)
     except fastjsonschema.JsonSchemaException as error:
         found = getattr(error, "errors", None) or [error]
         return tuple(_in_words(str(one)) for one in found[:ERRORS_MAX])

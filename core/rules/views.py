@@ -178,7 +178,7 @@ def inquiry_card(
         ),
         more_n=max(len(fields) - FIELDS_MAX, 0),
         whole=whole,
-        why=shorten(readable(_masked(inquiry.why, secrets)), WHY_MAX),
+        why=shorten(readable(_masked(inquiry.why, secrets)).strip(), WHY_MAX),
         tier=inquiry.tier.value,
         decide_by_ms=inquiry.decide_by_ms,
         decide_within_ms=None if inquiry.decide_by_ms is None else max(inquiry.decide_by_ms - now_ms, 0),
@@ -234,6 +234,11 @@ def _fields_of(inquiry: Inquiry) -> list[tuple[str, str]]:
         return [(name, _text_of(value, indent=0)) for name, value in _arguments_of(inquiry.action)]
     properties = (inquiry.schema or {}).get("properties", {}) if inquiry.kind is Kind.FORM else {}
     return [(name, str(spec.get("description") or spec.get("type") or "")) for name, spec in properties.items()]
+
+
+def arguments_shown(action: Action) -> dict[str, Json]:
+    """The arguments as a program may read them: all of them, secrets redacted."""
+    return dict(_arguments_of(action))
 
 
 def _arguments_of(action: Action) -> Iterator[tuple[str, Json]]:

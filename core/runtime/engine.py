@@ -78,6 +78,6 @@ class Engine:
 
     async def idle(self) -> bool:
         """Everything there is has been dealt with: what is left waits for people or for a time to come."""
-        counts: Counts = await self.context.store.read.counts()
+        counts: Counts = await self.context.store.read.counts(tuple(self.context.platforms))
         busy = counts.events_new + counts.signals_due + counts.effects_open
         return busy == 0 and counts.posts_open == 0

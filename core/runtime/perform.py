@@ -53,10 +53,11 @@ from core.model.work import (
     Usage,
 )
 from core.ports import Tool, UnknownOutcomeError, Workplace
-from core.rules import budget, feedback
+from core.rules import budget, feedback, replies
 from core.rules.actions import act_of
 from core.rules.canonical import action_digest
 from core.rules.plan import MODEL_SECONDS_MAX
+from core.runtime import inquiries
 from core.runtime.context import Context, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.requests import Requests, RequestTooLargeError
@@ -186,10 +187,16 @@ class Performer:
         try:
             if again and leased.task.phase is not Phase.WORKING:
                 await tool.cancel(effect.id)
+            began_ms = context.clock.monotonic_ms()
             result = await self._run_bounded(tool, effect, place)
         except UnknownOutcomeError:
             return self._lost(leased, effect)
-        return self._returned(effect, result, leased)
+        entry, changes = self._returned(effect, result, leased)
+        if effect.grant is not None:
+            failure = result.failure.what if result.failure else ""
+            outcome = replies.ran(context.clock.monotonic_ms() - began_ms, failure)
+            changes.extend(await self._outcome_card(effect, outcome, team))
+        return entry, changes
 
     async def _run_bounded(self, tool: Tool, effect: RunTool, place: Workplace) -> ToolResult:
         """Run it within its time. A tool that raises or hangs fails alone, and is told so in words."""
@@ -267,6 +274,17 @@ class Performer:
         changes.append(self._audit(effect, "attempt.ended", output=digest, failure=failed, tool=effect.tool))
         entry = Returned(at_ms=self._context.clock.now_ms(), call=effect.call, result=result)
         return entry, changes
+
+    async def _outcome_card(self, effect: RunTool, outcome: str, team: Team) -> list[Change]:
+        """The decided card gets its last line: what came of what was approved."""
+        read = self._context.store.read
+        grant = await read.grant(effect.grant or "")
+        row = await read.inquiry(grant.inquiry) if grant else None
+        if row is None:
+            return []
+        plan = self._context.plan(self._context.env(team))
+        inquiries.decided(plan, row.inquiry, outcome)
+        return plan.changes
 
     def _lost(self, leased: LeasedEffect, effect: RunTool) -> tuple[Entry, list[Change]]:
         log.warning("attempt.unknown", task=leased.task.id, effect=effect.id, tool=effect.tool)

@@ -53,8 +53,9 @@ class Requests:
     def remember(self, new: Task, before: Task, entry: Entry) -> None:
         """Note an entry just committed, if the journal in memory is exactly the one it follows."""
         journal = self._journals.get(new.id)
-        if new.phase.final:
-            self._journals.pop(new.id, None)
+        kept_apart = isinstance(entry, Returned) and entry.result.blob is not None
+        if new.phase.final or kept_apart:
+            self._journals.pop(new.id, None)  # over, or to be read again with its output
         elif journal is not None and new.version == before.version + 1 and new.step == before.step + 1:
             journal.append((before.step, entry))
 

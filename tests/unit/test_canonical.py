@@ -19,6 +19,7 @@ ACTION = Action(
     fingerprint="ab" * 32,
 )
 
+
 def changed(**fields):
     return msgspec.structs.replace(ACTION, **fields)
 
@@ -65,9 +66,18 @@ def test_hostile_nesting_is_an_error_and_not_a_crash():
 def test_golden_digests():
     """They are in people's databases: a change here voids every open approval."""
     assert action_digest(ACTION) == "v1:ad58527c45c9120d165ba14656ecbde0cedf80971e4237c0f7e2ba7fadf33ad8"
-    assert action_digest(changed(arguments={}, fingerprint="", effect=EffectClass.READ)) == "v1:9c2f22132f00b4b65f5698b4372b82cfe7eac7ffeec523f192920bcd36c8fb00"
-    assert action_digest(changed(server="mcp", arguments={"text": "ünïcode \U0001f600"})) == "v1:4d7780815ed9ddd0be4a572a168655c980b82a97651d80dc358ba0036bedcf68"
-    assert intent_of("t-0", "site:landing", "deploy") == "v1:52fb73540ed1cfdab002d4bcc078ac16c8ace9488f1a1d3f56fa396a5972ffb0"
+    assert (
+        action_digest(changed(arguments={}, fingerprint="", effect=EffectClass.READ))
+        == "v1:9c2f22132f00b4b65f5698b4372b82cfe7eac7ffeec523f192920bcd36c8fb00"
+    )
+    assert (
+        action_digest(changed(server="mcp", arguments={"text": "ünïcode \U0001f600"}))
+        == "v1:4d7780815ed9ddd0be4a572a168655c980b82a97651d80dc358ba0036bedcf68"
+    )
+    assert (
+        intent_of("t-0", "site:landing", "deploy")
+        == "v1:52fb73540ed1cfdab002d4bcc078ac16c8ace9488f1a1d3f56fa396a5972ffb0"
+    )
     assert sha256_hex(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     row = Audit(id="a", at_ms=1, what="vote.cast", subject="i-1", detail={"stage": 0})
     assert audit_hash("", 1, row) == "6974dc320cb0b6bdaeacf20be24c16dfec362073c93ad4bcaded0b94bd593441"
@@ -95,7 +105,9 @@ def test_case_26_everything_bound_changes_the_digest(fields):
 
 
 def test_an_intent_is_its_root_resource_and_verb():
-    assert len({intent_of(*parts) for parts in [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("b", "b", "c")]}) == 4
+    assert (
+        len({intent_of(*parts) for parts in [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("b", "b", "c")]}) == 4
+    )
 
 
 def test_the_chain_covers_place_and_predecessor():

@@ -94,8 +94,8 @@ def task(**changes) -> Task:
     return msgspec.structs.replace(plain, **changes)
 
 
-def child(n: int, parent: Task, **changes) -> Task:
-    changes = {"id": TaskId(f"t-{n:012x}"), "root": parent.root, "parent": parent.id, "role": "cto", **changes}
+def child(n: int, above: Task, **changes) -> Task:
+    changes = {"id": TaskId(f"t-{n:012x}"), "root": above.root, "parent": above.id, "role": "cto", **changes}
     return task(**changes)
 
 

@@ -242,9 +242,10 @@ class SqliteReads:
         row = await self._first(sql.READ_CHAIN_HEAD)
         return (row[0], row[1]) if row else (0, "")
 
-    async def counts(self) -> u.Counts:
+    async def counts(self, platforms: tuple[str, ...] | None = None) -> u.Counts:
+        sent_here = None if platforms is None else msgspec.json.encode(platforms).decode()
         events, signals, effects, posts, tasks, inquiries = await self._first(
-            sql.READ_COUNTS, {"now": self._clock.now_ms()}
+            sql.READ_COUNTS, {"now": self._clock.now_ms(), "platforms": sent_here}
         )
         return u.Counts(
             events_new=events,

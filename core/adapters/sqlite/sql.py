@@ -337,7 +337,10 @@ SELECT
         SELECT count(*) FROM effects AS e LEFT JOIN tasks AS t ON t.id = e.task
         WHERE e.state <> 'ended' AND NOT {_PAUSED.format(role="e.role")}
     ),
-    (SELECT count(*) FROM posts WHERE state IN ('queued', 'sending')),
+    (
+        SELECT count(*) FROM posts WHERE state IN ('queued', 'sending')
+        AND (:platforms IS NULL OR platform IN (SELECT value FROM json_each(:platforms)))
+    ),
     (SELECT count(*) FROM tasks WHERE open = 1),
     (SELECT count(*) FROM inquiries WHERE active = 1)
 """  # noqa: S608  constants
