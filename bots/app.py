@@ -7,7 +7,7 @@ not used is not imported.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,6 +32,7 @@ from core.ports import ModelProvider, Platform, Tool
 from core.runtime.context import Context
 from core.runtime.engine import Engine
 from core.runtime.intake import StoreIntake
+from core.runtime.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,17 @@ def read_environment(workspace: Workspace, environ: Mapping[str, str]) -> dict[s
     return {**values, **environ}
 
 
-def models_of(environ: Mapping[str, str], clock: SystemClock, ids: SystemIds) -> dict[str, ModelProvider]:
-    """Every vendor there is a key for, and the model that needs none."""
+def models_of(
+    environ: Mapping[str, str], clock: SystemClock, ids: SystemIds, on_wait: Callable[[str, str], None]
+) -> dict[str, ModelProvider]:
+    """Every vendor there is a key for, and the model that needs none. `on_wait` hears (task, line) before each wait."""
     models: dict[str, ModelProvider] = {"offline": OfflineModel()}
     if key := environ.get("ANTHROPIC_API_KEY"):
         anthropic = AnthropicModel(key, base_url=environ.get("ANTHROPIC_BASE_URL"))
-        models["anthropic"] = Resilient(anthropic, clock, ids)
+        models["anthropic"] = Resilient(anthropic, clock, ids, on_wait=on_wait)
     base_url = environ.get("OPENAI_BASE_URL")
     if (key := environ.get("OPENAI_API_KEY", "")) or base_url:
-        models["openai"] = Resilient(OpenAIModel(key, base_url=base_url), clock, ids)
+        models["openai"] = Resilient(OpenAIModel(key, base_url=base_url), clock, ids, on_wait=on_wait)
     return models
 
 
@@ -116,6 +119,7 @@ class House:
         self.teams = FileTeamSource(workspace.root, environ=environ)
         self.intake = StoreIntake(store, self.bus)
         self._tools: dict[str, Mapping[str, Tool]] = {}
+        self._status: Status | None = None
 
     @classmethod
     async def open(cls, workspace: Workspace, environ: Mapping[str, str]) -> Self:
@@ -158,16 +162,21 @@ class House:
             bus=self.bus,
             teams=self.teams,
             resolver=CommandResolver(self.workspace.root, self.teams.current),
-            models=models_of(self.environ, self.clock, self.ids),
+            models=models_of(self.environ, self.clock, self.ids, self._wait_for_model),
             tools=self._tools_of,
             platforms=platforms,
             secret=await self._secret(),
             holder=f"{boot}:{os.getpid()}",
         )
         engine = Engine(context)
+        self._status = engine.status
         await engine.keep_definition()
         self.store.watch(self._wake)
         return engine
+
+    def _wait_for_model(self, task: str, line: str) -> None:
+        if self._status is not None:
+            self._status.note(task, line)
 
     def _wake(self) -> None:
         """Another process has committed something: the command line, most likely."""

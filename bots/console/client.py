@@ -3,7 +3,7 @@
 Two ways of being one. With a person at it: a prompt below, everything else printed above it, single letters for the
 newest card. Without: every line of the input is a message in a thread of its own, and `run` returns at its end.
 
-A printed line cannot be changed, so what replaces a message is printed anew; only the status line, which stands below
+A printed line cannot be changed, so what replaces a message is printed anew; only the status line, which stands above
 the prompt, is replaced in place. And a line that was perhaps not printed may be printed again: `find_sent` never knows.
 """
 
@@ -32,14 +32,16 @@ from core.model.events import (
     Sender,
 )
 from core.model.ids import short
-from core.model.views import DecidedCard, Inbox, InquiryCard, Post, StatusLine
+from core.model.views import DecidedCard, Inbox, InquiryCard, Line, Post, StatusLine
 from core.ports import Clock, Ids, Intake, Platform
+from core.rules.text import shorten
 
 if TYPE_CHECKING:
     from bots.console.prompt import Prompt
 
 NAME: Final = "console"
 JUST_CAME_MS: Final = 700  # shorter than reading a card takes: a letter typed so soon was meant for an earlier one
+ECHO_MAX: Final = 2_000
 CHUNK_BYTES: Final = 65_536
 LEAVING: Final = frozenset({"quit", "exit"})
 
@@ -115,7 +117,7 @@ class Console(Platform):
     # --- Sending ----------------------------------------------------------------------------------------------------
 
     async def send(self, post: Post, edits: str) -> str:
-        """Print it. A status line goes below the prompt until it is a receipt; without a prompt, until then nowhere."""
+        """Print it. A status line stands above the prompt until it is a receipt; without a prompt, until then nowhere."""
         if isinstance(post.view, StatusLine):
             if not post.view.done:
                 self._status[post.slot] = post.view
@@ -212,8 +214,8 @@ class Console(Platform):
         from bots.console.prompt import Prompt  # noqa: PLC0415  # 15 MB that a pipe does not need
 
         prompt = self._prompt = Prompt(
-            message=lambda: self._asking.question if self._asking else words.PROMPT,
-            below=self._below,
+            question=self._question,
+            goes_on=self._goes_on,
             history=self._history,
             colour=self._colour,
         )
@@ -237,15 +239,24 @@ class Console(Platform):
                     except EOFError:
                         return
                     leaving = False
+                    await self._echo(text)
                     if not await self._understand(text, intake):
                         return
             finally:
                 self._prompt = None
 
-    def _below(self) -> list[str]:
-        """Of what goes on, the lines of each; the bottom of a small screen must not cover its top."""
+    def _question(self) -> str:
+        return self._asking.question if self._asking else words.PROMPT
+
+    def _goes_on(self) -> list[str]:
+        """Status lines; so few that they leave most of a small screen alone."""
         lines = [line for status in self._status.values() for line in wire.draw(status, self._look())]
         return lines[-8:]
+
+    async def _echo(self, text: str) -> None:
+        """What was typed, where the prompt was."""
+        if text.strip():
+            await self._print(list(wire.draw(Line(text=self._question() + shorten(text, ECHO_MAX)), self._look())))
 
     async def _understand(self, text: str, intake: Intake) -> bool:
         """Act on one typed line. False: the person leaves."""

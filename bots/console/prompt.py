@@ -11,29 +11,30 @@ from prompt_toolkit.formatted_text import ANSI
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.patch_stdout import patch_stdout
-from prompt_toolkit.styles import Style
 
 
 class Prompt:
-    """One line of input at the bottom, and below it what goes on."""
+    """One line of input at the bottom, and right above it what goes on.
+
+    Not below it: a toolbar needs a terminal that tells where its cursor is, and not every one does.
+    """
 
     def __init__(
-        self, *, message: Callable[[], str], below: Callable[[], list[str]], history: Path | None, colour: bool
+        self, *, question: Callable[[], str], goes_on: Callable[[], list[str]], history: Path | None, colour: bool
     ) -> None:
         self._session: PromptSession[str] = PromptSession(
-            message=lambda: ANSI(message()),
-            bottom_toolbar=lambda: ANSI("\n".join(lines)) if (lines := below()) else None,
+            message=lambda: ANSI("\n".join([*goes_on(), question()])),
+            erase_when_done=True,  # else a copy of what went on would stay with every line typed
             history=FileHistory(str(history)) if history else InMemoryHistory(),
             color_depth=None if colour else ColorDepth.DEPTH_1_BIT,
-            style=Style.from_dict({"bottom-toolbar": "noreverse"}),
         )
 
     async def ask(self) -> str:
-        """The next line; pasted ones may hold line ends. Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D."""
+        """The next line, gone from the screen again; pasted ones may hold line ends. Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D."""
         return await self._session.prompt_async()
 
     def redraw(self) -> None:
-        """What is below has changed."""
+        """What goes on has changed."""
         self._session.app.invalidate()
 
     def above(self) -> AbstractContextManager[None]:

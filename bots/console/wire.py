@@ -69,7 +69,8 @@ def _cells_of(character: str) -> int:
 
 def wrap(text: str, width: int, indent: str = "", lead: str | None = None) -> list[str]:
     """Lines no wider than `width`, broken at spaces where there are any; line ends and leading spaces are kept. The
-    first line begins with `lead`, which must be as wide as `indent` or wider; every other one with `indent`."""
+    first line begins with `lead`, which must be as wide as `indent` or wider; every other one with `indent`.
+    """
     first, *others = text.split("\n")
     lines = list(_wrapped(first, max(width, 1), indent, indent if lead is None else lead))
     return lines + [line for paragraph in others for line in _wrapped(paragraph, max(width, 1), indent, indent)]

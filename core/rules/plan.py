@@ -42,6 +42,7 @@ from core.model.work import (
     CancelInquiry,
     Delegate,
     Entry,
+    Failure,
     Finish,
     PushBack,
     ReturnQuestion,
@@ -300,7 +301,8 @@ def _tell(plan: Plan, task: Task, effect: Tell) -> None:
 
 
 def _finish(plan: Plan, task: Task, effect: Finish) -> None:
-    plan.audit(task.id, task.step, "task.finished", phase=effect.phase.value)
+    failed = effect.result.what if isinstance(effect.result, Failure) else ""
+    plan.audit(task.id, task.step, "task.finished", phase=effect.phase.value, failed=failed)
     if task.parent is not None and task.parent_call is not None:
         report = ChildReport(call=task.parent_call, child=task.id, role=task.role, result=effect.result)
         plan.signal(f"{task.id}:report", task.parent, report)

@@ -48,6 +48,7 @@ from core.model.work import (
     Stop,
     Stopped,
     Task,
+    Tell,
     TimedOut,
     ToolResult,
     Verdict,
@@ -268,6 +269,7 @@ def _replied(turn: _Turn, entry: Replied) -> None:
     if task.thinking != entry.effect:
         return
     turn.set(thinking=None, turns=task.turns + 1, usage=task.usage.plus(reply.usage))
+    _warn_of_budget(turn, before=task)
     if reply.stop is Stop.REFUSED:
         why = reply.text or feedback.NO_REASON_GIVEN
         _end(turn, Phase.FAILED, Failure(what=feedback.MODEL_REFUSED, why=why, recovery=feedback.SAY_IT_DIFFERENTLY))
@@ -283,6 +285,13 @@ def _replied(turn: _Turn, entry: Replied) -> None:
         _repair(turn, feedback.FINISH_BY_HANDOFF, None)
     else:
         _end_with_prose(turn, reply.text, cut=reply.stop is Stop.CUT)
+
+
+def _warn_of_budget(turn: _Turn, *, before: Task) -> None:
+    """At 80 % people hear of it, once."""
+    warning = budget.task_warning(turn.task, turn.role)
+    if warning is not None and budget.task_warning(before, turn.role) is None:
+        turn.effects.append(Tell(text=warning, n=0))
 
 
 def _end_with_prose(turn: _Turn, text: str, *, cut: bool) -> None:

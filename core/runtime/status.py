@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model.ids import TaskId, post_of
 from core.model.unit import AddPost, Unit
-from core.model.views import Post
+from core.model.views import Post, Trouble
 from core.rules import views
 from core.runtime.context import Context
 
@@ -20,7 +20,13 @@ class Status:
         self._context = context
         self._moved: set[TaskId] = set()
         self._drawn: dict[TaskId, int] = {}  # by root, when; so that a second draw in a second waits
+        self._notes: dict[TaskId, str] = {}
         context.on_change.append(self._change)
+
+    def note(self, task: str, trouble: str) -> None:
+        """Tell the task's people of trouble that goes on by itself (a model asked us to wait)."""
+        self._notes[TaskId(task)] = trouble
+        self._context.bus.notify("status")
 
     def _change(self, root: TaskId) -> None:
         self._moved.add(root)
@@ -30,7 +36,7 @@ class Status:
         """For ever."""
         while True:
             await self.draw()
-            if not self._moved:
+            if not self._moved and not self._notes:
                 await self._context.bus.wait("status", 60)
             else:
                 await self._context.clock.sleep(REDRAW_SECONDS / 4)
@@ -41,9 +47,23 @@ class Status:
         ready = {r for r in self._moved if at_once or now_ms - self._drawn.get(r, 0) >= REDRAW_SECONDS * 1000}
         self._moved -= ready
         posts = [post for root in sorted(ready) if (post := await self._line(root)) is not None]
+        notes, self._notes = self._notes, {}
+        posts += [post for task, said in notes.items() if (post := await self._trouble(task, said, now_ms)) is not None]
         if posts:
             await self._context.store.commit(Unit(changes=tuple(AddPost(post=post) for post in posts)))
             self._context.bus.notify("posts")
+
+    async def _trouble(self, task_id: TaskId, said: str, now_ms: int) -> Post | None:
+        task = await self._context.store.read.task(task_id)
+        if task is None or task.phase.final:
+            return None
+        return Post(
+            id=post_of("trouble", task_id, now_ms),
+            conversation=task.conversation,
+            view=Trouble(what=said),
+            slot=f"trouble:{task_id}",
+            at_ms=now_ms,
+        )
 
     async def _line(self, root_id: TaskId) -> Post | None:
         rows = await self._context.store.read.tasks(root=root_id)

@@ -567,6 +567,8 @@ async def test_posts_go_one_at_a_time_in_order_by_conversation(ok, store):
     ]
     assert [row.post.id for row in await store.read.posts(limit=2)] == ["other", "z"]
     assert (await store.read.counts()).posts_open == 2
+    assert (await store.read.counts(("slack",))).posts_open == 1
+    assert (await store.read.counts(())).posts_open == 0
 
 
 async def test_a_lane_waits_for_its_time_and_no_other_does(ok, store, clock):

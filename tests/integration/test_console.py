@@ -40,12 +40,14 @@ class Heard:
     def __init__(self, full=0):
         self.events = []
         self.full = full
+        self.first = asyncio.Event()
 
     async def accept(self, event):
         if self.full:
             self.full -= 1
             raise StoreFullError("the disk is full", "free some space")
         self.events.append(event)
+        self.first.set()
         return True
 
 
@@ -119,8 +121,7 @@ async def test_a_silent_pipe_does_not_keep_us():
         pipe.write("one\ntw")
         pipe.flush()
         async with asyncio.timeout(5):
-            while not heard.events:
-                await asyncio.sleep(0)
+            await heard.first.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
@@ -231,6 +232,7 @@ def terminal():
         timeout=10,
     )
     child.expect_exact("/help lists commands")
+    child.expect_exact("\x1b[?2004h")  # bracketed paste is switched on: from here on the prompt reads the keys
     yield child
     child.close(force=True)
 
@@ -290,8 +292,10 @@ def test_a_letter_typed_at_the_moment_another_card_comes_is_not_taken_for_it(ter
     say(terminal, "a", f'GOT ControlPressed/1 {{"control": "{control("a", "i-second000000")}"}}')
 
 
-def test_what_goes_on_stands_below_the_prompt_until_it_has_ended(terminal):
+def test_what_goes_on_stands_above_the_prompt_until_it_has_ended(terminal):
     say(terminal, "show status", "CEO > DevOps · running checks · 4 steps · 12k tokens · $0.06 · 31 s")
+    say(terminal, "more", 'GOT MessageReceived/1 {"text": "more"}')
+    terminal.expect_exact("running checks")
     say(terminal, "show receipt", "done in 31 s · 2 roles")
     say(terminal, "show answer", "It is live.<U+001B>[2J")
 

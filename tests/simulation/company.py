@@ -80,7 +80,7 @@ MATRIX = tuple(
 ANA = Person(id="ana", name="Ana", role="owner", accounts=("sim:ana",))
 BEN = Person(id="ben", name="Ben", role="approver", accounts=("sim:ben",))
 CAL = Person(id="cal", name="Cal", role="approver", accounts=("sim:cal",))
-DEE = Person(id="dee", name="Dee", role="member", accounts=("sim:dee",))
+EVE = Person(id="eve", name="Eve", role="approver", accounts=("sim:eve",))
 
 
 def company(*people: Person, budgets: dict[str, Budget] | None = None, hops_max: int = 4) -> Team:

@@ -18,7 +18,7 @@ from core.model.team import Budget, Person
 from core.model.work import Phase, Reply, Stop
 from core.ports import ModelRequest
 from tests.simulation import company
-from tests.simulation.company import ANA, BEN, CAL, DEE
+from tests.simulation.company import ANA, BEN, CAL, EVE
 from tests.simulation.world import World
 
 WRAP_UPS_MAX = 12
@@ -46,11 +46,11 @@ def give(to: str, objective: str, kind: str = "build") -> Reply:
     return use("delegate", to=to, kind=kind, objective=objective)
 
 
-def chain(*devops: Step) -> dict[str, Script]:
+def chain(*devops: Step, what: str = "Deploy the landing page") -> dict[str, Script]:
     """CEO > CTO > DevOps, where DevOps does this."""
     return {
-        "ceo": [give("cto", "Deploy the landing page"), say("The landing page is settled.")],
-        "cto": [give("devops", "Deploy the landing page", "operate"), use("hand_off", summary="DevOps is done.")],
+        "ceo": [give("cto", what), say("The landing page is settled.")],
+        "cto": [give("devops", what, "operate"), use("hand_off", summary="DevOps is done.")],
         "devops": list(devops),
     }
 
@@ -58,7 +58,7 @@ def chain(*devops: Step) -> dict[str, Script]:
 async def approve(world: World) -> None:
     """Whoever must approve does: alone by two presses, or two who did not ask."""
     people = [p.id for p in world.team.people if p.may_approve and p.id != "ana"]
-    for person in people[:2] or ["ana", "ana"]:
+    for person in people or ["ana", "ana"]:
         if any(one.kind is Kind.APPROVAL for one in world.open_inquiries()):
             world.press("approve", by=person)
             await world.settle()
@@ -89,7 +89,7 @@ def decider(world: World) -> str:
 
 async def rerun(world: World) -> None:
     people = [p.id for p in world.team.people if p.may_approve and p.id != "ana"]
-    for person in people[:2] or ["ana", "ana"]:
+    for person in people or ["ana", "ana"]:
         if any(one.kind is Kind.RECONCILE for one in world.open_inquiries()):
             world.press("rerun", by=person)
             await world.settle()
@@ -408,9 +408,8 @@ BAD_MODELS: dict[str, Mapping[str, Script]] = {
     "child in prose": {"ceo": [give("cto", "Say it"), say("said")], "cto": [say("a"), say("b"), say("c")]},
 }
 
-ASKING = (DEE, ANA, BEN, CAL)
 THREE = (ANA, BEN, CAL)
-RING = chain(both(use("ring", times=1), use("look", page="bell")), DONE)
+RING = chain(both(use("ring", times=1), use("look", page="bell")), DONE, what="See to the bell")
 
 SHORT: tuple[Scenario, ...] = (
     Scenario(name="deploy, single operator", run=deploy, script=chain(DEPLOY, DONE)),
@@ -421,7 +420,7 @@ SHORT: tuple[Scenario, ...] = (
     Scenario(name="deploy, a platform that cannot tell", run=deploy, script=chain(DEPLOY, DONE), world={"nonce": False}),
     Scenario(name="fan-out", run=fan_out, script=FAN_OUT),
     Scenario(name="denial", run=denial, script=chain(DEPLOY, DEPLOY, DONE), people=THREE),
-    Scenario(name="edit", run=edit, script=chain(DEPLOY, DONE), people=(*THREE, DEE)),
+    Scenario(name="edit", run=edit, script=chain(DEPLOY, DONE), people=(*THREE, EVE)),
     Scenario(name="edit, single operator", run=edit, script=chain(DEPLOY, DONE)),
     Scenario(name="push-back", run=push_back, script=PUSH_BACK),
     Scenario(name="overdue", run=overdue, script=chain(DEPLOY, DONE), people=THREE),

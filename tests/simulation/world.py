@@ -133,6 +133,7 @@ class World:
 
     def _happens(self, kind: Callable[..., Event], by: str, **fields: Any) -> str:
         self.events_n += 1
+        self._work += 1
         key = f"sim:{self.events_n}"
         sender = Sender(account=f"sim:{by}", name=by.title())
         self.screen.pending.append(
@@ -195,6 +196,7 @@ class World:
 
     def turn_clock(self, *, hours: float) -> None:
         self.clock.at_ms += int(hours * 3_600_000)
+        self._work += 1
 
     def disk_full(self, *, commits: int) -> None:
         self.hazards.full_n = commits
@@ -204,6 +206,7 @@ class World:
         self.outside.hold.discard(tool)
         for gate in self.outside.gates.values():
             gate.set()
+        self._work += 1
 
     async def restart(self) -> None:
         """A new process takes over the store: the leases of the one before are void."""
@@ -235,7 +238,12 @@ class World:
 
     async def _boot(self, life: Life) -> bool:
         engine = self.engines[life]
-        await engine.keep_definition()
+        while True:
+            try:
+                await engine.keep_definition()
+                break
+            except StoreFullError:  # a process that cannot start is started again
+                await self.clock.sleep(1)
         for task in self.tasks():
             if task.parent is None and not task.phase.final:
                 for changed in engine.context.on_change:

@@ -1,0 +1,117 @@
+"""What can be typed: every command, its arguments, its one line of help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Final, Never, TypeAlias
+
+from bots.version import VERSION
+
+_Add: TypeAlias = Callable[[str, str], argparse.ArgumentParser]
+JSON_HELP: Final = "one JSON object a line (docs/cli.md)"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one line that says where to read on, and exit code 2."""
+
+    def error(self, message: str) -> Never:
+        print(f"signoff: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """`workspace`, `person` and `command` are always there, the rest by command."""
+    top = _Parser(
+        prog="signoff",
+        description="A team of agents that asks the right person before it acts.",
+        epilog="Exit codes and JSON fields are promises: docs/cli.md lists them.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"signoff {VERSION}")
+    _everywhere(top, ".", None)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, about: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        _everywhere(one, argparse.SUPPRESS, argparse.SUPPRESS)
+        return one
+
+    _working(add)
+    _deciding(add)
+    _looking(add)
+    _keeping(add)
+    return top
+
+
+def _everywhere(one: argparse.ArgumentParser, workspace: str, person: str | None) -> None:
+    one.add_argument("--workspace", metavar="DIR", default=workspace, help="the workspace (default: this folder)")
+    one.add_argument("--as", dest="person", metavar="PERSON", default=person, help="who you are, by id in team.yaml")
+
+
+def _working(add: _Add) -> None:
+    init = add("init", "make a workspace")
+    init.add_argument("dir", metavar="DIR")
+    init.add_argument("--team", choices=("three", "twelve"), default="three", help="how many roles (default: three)")
+    run = add("run", "open the team here, in the terminal; without one, read a message a line")
+    run.add_argument("--debug", action="store_true", help="log more, texts of messages too")
+    say = add("say", "give the team work")
+    say.add_argument("text", metavar="TEXT", nargs="+")
+    say.add_argument("--to", metavar="ROLE", help="who takes it (default: the team's lead)")
+    say.add_argument("--wait", action="store_true", help="until it has ended or waits for a person")
+
+
+def _deciding(add: _Add) -> None:
+    for name, about, text in (
+        ("approve", "let it be done", ""),
+        ("deny", "say no, and why", ""),
+        ("answer", "answer a question", "TEXT"),
+        ("edit", "change its arguments; it must then be approved as it is", "JSON"),
+        ("askback", "ask the agent something before you decide", "TEXT"),
+        ("dismiss", "let the agent go on without an answer; it is no denial", ""),
+        ("withdraw", "take back your vote, or an approval that has not run", ""),
+        ("happened", "of unknown outcome: it did happen", ""),
+        ("rerun", "of unknown outcome: run it", ""),
+        ("giveup", "of unknown outcome: leave it", ""),
+    ):
+        one = add(name, about)
+        one.add_argument("id", metavar="ID", help="the inquiry; a prefix that is unique is enough")
+        if text:
+            one.add_argument("text", metavar=text, nargs="+")
+        if name in {"approve", "deny"}:
+            one.add_argument("--reason", metavar="T", default="", required=name == "deny")
+    for name, about in (("cancel", "stop a task for good"), ("retry", "start a task that has ended once more")):
+        add(name, about).add_argument("id", metavar="ID", help="the task; a prefix that is unique is enough")
+    for name, about in (("stop", "start nothing more of it"), ("resume", "let it go on")):
+        add(name, about).add_argument("scope", metavar="TASK|ROLE|all")
+
+
+def _looking(add: _Add) -> None:
+    tasks = add("tasks", "what is going on")
+    tasks.add_argument("--all", action="store_true", help="ever (default: the newest 100, and every open one)")
+    tasks.add_argument("--json", action="store_true", help=JSON_HELP)
+    task = add("task", "one task and all below it")
+    task.add_argument("id", metavar="ID")
+    task.add_argument("--json", action="store_true", help=JSON_HELP)
+    add("inbox", "what waits for a person").add_argument("--json", action="store_true", help=JSON_HELP)
+    view = add("view", "the whole of an inquiry")
+    view.add_argument("id", metavar="ID")
+    view.add_argument("--json", action="store_true", help=JSON_HELP)
+
+
+def _keeping(add: _Add) -> None:
+    add("check", "is the team's definition right?")
+    add("doctor", "is this workspace well?")
+    logs = add("logs", "what happened, readable")
+    logs.add_argument("-f", "--follow", action="store_true", help="and what happens from now on")
+    logs.add_argument("-n", "--lines", metavar="N", type=int, default=100, help="the last N (default: 100)")
+    add("backup", "copy the database, in use or not").add_argument("file", metavar="FILE")
+    add("restore", "put a backup in the database's place").add_argument("file", metavar="FILE")
+    audit = add("audit", "the record of who decided what")
+    kinds = audit.add_subparsers(dest="what", metavar="verify|export", required=True)
+    verify = kinds.add_parser("verify", help="is the chain whole?", allow_abbrev=False)
+    _everywhere(verify, argparse.SUPPRESS, argparse.SUPPRESS)
+    verify.add_argument("--head", metavar="N:HASH", help="a head you wrote down earlier: it must still be there")
+    export = kinds.add_parser("export", help="every row, one JSON object a line", allow_abbrev=False)
+    _everywhere(export, argparse.SUPPRESS, argparse.SUPPRESS)
