@@ -204,8 +204,12 @@ class Desk:
     def inquiry(self):
         return self.row.inquiry
 
-    def press(self, who, verb=Verb.APPROVE, *, standing=True, alive=True, fingerprint=PROGRAM, now=NOW, age=0, **given):
+    def press(
+        self, who, verb=Verb.APPROVE, *, standing=True, alive=True, fingerprint="as asked", now=NOW, age=0, **given
+    ):
         self.presses += 1
+        if fingerprint == "as asked":
+            fingerprint = self.inquiry.action.fingerprint if self.inquiry.action else None
         given = {
             "principal": who,
             "account": f"console:{who}",

@@ -76,7 +76,9 @@ def person_of(parsed: argparse.Namespace, team: Team) -> Person:
     if parsed.person is not None:
         person = team.person(parsed.person)
         if person is None:
-            raise DeniedError(f"there is no person {parsed.person}", f"known are: {', '.join(p.id for p in team.people)}")
+            raise DeniedError(
+                f"there is no person {parsed.person}", f"known are: {', '.join(p.id for p in team.people)}"
+            )
         return person
     if len(team.people) == 1:
         return team.people[0]

@@ -1,4 +1,7 @@
-"""What programs read: the JSON of tasks, inquiries and audit rows. Names are stable (docs/cli.md); new ones may come."""
+"""What programs read: the JSON of tasks, inquiries and audit rows. Names are stable (docs/cli.md).
+
+New ones may come; none goes or changes what it means.
+"""
 
 from __future__ import annotations
 

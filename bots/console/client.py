@@ -117,7 +117,7 @@ class Console(Platform):
     # --- Sending ----------------------------------------------------------------------------------------------------
 
     async def send(self, post: Post, edits: str) -> str:
-        """Print it. A status line stands above the prompt until it is a receipt; without a prompt, until then nowhere."""
+        """Print it. Until it is a receipt, a status line stands above the prompt, or without a prompt nowhere."""
         if isinstance(post.view, StatusLine):
             if not post.view.done:
                 self._status[post.slot] = post.view
@@ -313,7 +313,7 @@ class Console(Platform):
             case wire.Nothing() if not asking.optional:
                 await self._print([words.NEED_TEXT])
             case typed:
-                fields = {wire.TEXT_FIELD: typed.text if isinstance(typed, wire.Message) else ""}
+                fields = {asking.field: typed.text if isinstance(typed, wire.Message) else ""}
                 await self._accept(intake, FormSubmitted(**self._common(), control=asking.control, fields=fields))
 
     def _common(self) -> _Common:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -30,13 +30,19 @@ class Prompt:
         )
 
     async def ask(self) -> str:
-        """The next line, gone from the screen again; pasted ones may hold line ends. Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D."""
-        return await self._session.prompt_async()
+        """The next line, gone from the screen again; pasted ones may hold line ends.
+
+        Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D.
+        """
+        return await self._session.prompt_async(handle_sigint=False)  # signals are the program's; Ctrl-C is a key here
 
     def redraw(self) -> None:
         """What goes on has changed."""
         self._session.app.invalidate()
 
-    def above(self) -> AbstractContextManager[None]:
-        """While it lasts, what is written to sys.stdout appears above the prompt."""
-        return patch_stdout(raw=True)
+    @contextmanager
+    def above(self) -> Iterator[None]:
+        """While it lasts, what is written to sys.stdout appears above the prompt, and keys wait for the next `ask`."""
+        # Raw all the time: between two prompts too, Ctrl-C is a key and what is typed is not echoed into the output.
+        with self._session.input.raw_mode(), patch_stdout(raw=True):
+            yield

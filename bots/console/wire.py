@@ -37,7 +37,9 @@ TEXT_BYTES_MAX: Final = 256 * 1024
 WIDTH_MIN: Final = 20
 GROUP_OVER: Final = 8
 NAME_CELLS_MAX: Final = 24
-TEXT_FIELD: Final = "text"  # the one field of every form that the terminal submits
+
+TEXT_FIELD: Final = "text"
+FIELDS: Final = {Verb.ANSWER: "answer", Verb.EDIT: "edit", Verb.DENY: "reason"}  # of the forms that are submitted
 
 _CODES: Final = {"bold": "1", "dim": "2", "good": "32", "bad": "31", "warn": "33"}
 _SEPARATOR: Final = " · "
@@ -368,6 +370,7 @@ class AskFor:
     """Ask for a line of text first, then send the control with it. `optional`: an empty line will do."""
 
     control: str
+    field: str
     question: str
     optional: bool
 
@@ -385,4 +388,4 @@ def press(button: Button) -> Press | AskFor | ShowWhole:
     verb = parsed[1]
     if verb is Verb.VIEW:
         return ShowWhole()
-    return AskFor(button.control, words.QUESTIONS[verb], verb is Verb.DENY)
+    return AskFor(button.control, FIELDS.get(verb, TEXT_FIELD), words.QUESTIONS[verb], verb is Verb.DENY)

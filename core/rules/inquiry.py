@@ -7,7 +7,7 @@ writes the row. The table is in transitions, opening and counting in modules of 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 from core.model.ids import InquiryId
 from core.model.inquiries import DeliveryState, GrantState, InquiryState, Resolution
@@ -111,7 +111,8 @@ def result_of(verdict: Verdict) -> ToolResult:
     """
     who = " and ".join(verdict.by) or "nobody"
     why = verdict.reason or "no reason was given"
-    match InquiryState(verdict.state):
+    state = InquiryState(verdict.state)
+    match state:
         case InquiryState.APPROVED:
             return ToolResult(text=f"{who} approved it")
         case InquiryState.ANSWERED:
@@ -139,6 +140,8 @@ def result_of(verdict: Verdict) -> ToolResult:
         ):
             recovery = "Wait for the answer."
             return ToolResult(failure=Failure(what="nothing is decided yet", why=why, recovery=recovery))
+        case _:  # pragma: no cover
+            assert_never(state)
 
 
 def _answered(answer: Json, who: str) -> ToolResult:

@@ -170,7 +170,7 @@ def _cast(case: Case) -> Decision:
     counted = count(inquiry, votes, case.team)
     if denied(inquiry, counted):
         return resolved(case, 8, InquiryState.DENIED, notes.DENIED, vote=vote, by=counted.denied_by)
-    if counted.stage is None:
+    if counted.stage is None and verb is not Verb.DENY:  # a kept vote may have met the quorum; a denial never approves
         return conclude(case, vote, counted.by)
     if again and counted.stage == inquiry.stage:
         return case.noted(notes.SEEN)

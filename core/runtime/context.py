@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
-from core.model.errors import TerminalError
+from core.model.errors import StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
 from core.model.unit import AddEffect, Answer, Refused, Room, Unit
@@ -17,6 +17,10 @@ from core.rules.plan import Plan
 from core.rules.step import Env
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+
+FULL_DISK_SECONDS = 1.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +87,16 @@ class Context:
             for topic in topics_of(plan):
                 self.bus.notify(topic)
         return answer
+
+
+async def insist(context: Context, commit: Callable[[], Awaitable[T]]) -> T:
+    """Commit what has happened outside already, however long the disk stays full: a known outcome must not be lost."""
+    while True:
+        try:
+            return await commit()
+        except StoreFullError:
+            log.warning("commit.waits", why="the disk is full")
+            await context.clock.sleep(FULL_DISK_SECONDS)
 
 
 def topics_of(plan: Plan) -> set[str]:

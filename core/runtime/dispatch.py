@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine
-from typing import Any, assert_never
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import assert_never
 
 from core.model.errors import SignoffError, StoreFullError
 from core.model.events import Event
@@ -60,11 +61,11 @@ class Dispatcher:
     async def sweep(self) -> float:
         """Deal with what there is now. Returns how long nothing will fall due, in seconds, at most SWEEP_SECONDS."""
         events, signals, next_due_ms = await self._context.store.due(BATCH_MAX)
-        lanes: dict[str, list[Coroutine[Any, Any, None]]] = defaultdict(list)
+        lanes: dict[str, list[Callable[[], Awaitable[None]]]] = defaultdict(list)
         for stored in events:
-            lanes[stored.event.conversation.key].append(self._event(stored))
+            lanes[stored.event.conversation.key].append(partial(self._event, stored))
         for signal in signals:
-            lanes[signal.task].append(self._signal(signal))
+            lanes[signal.task].append(partial(self._signal, signal))
         async with asyncio.TaskGroup() as group:
             for lane in lanes.values():
                 group.create_task(_in_order(lane))
@@ -236,6 +237,6 @@ class Dispatcher:
                 assert_never(errand)
 
 
-async def _in_order(lane: list[Coroutine[Any, Any, None]]) -> None:
-    for item in lane:
-        await item
+async def _in_order(lane: list[Callable[[], Awaitable[None]]]) -> None:
+    for deal in lane:
+        await deal()

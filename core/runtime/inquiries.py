@@ -34,6 +34,7 @@ from core.rules import replies, views
 from core.rules.inquiry import Decision, Press, Standing
 from core.rules.plan import Plan
 from core.runtime.context import Context
+from core.runtime.deciding import StaleError
 
 TRIES_MAX = 20
 
@@ -68,7 +69,8 @@ async def apply(
 ) -> Outcome:
     """Decide and commit, again and again until nobody was faster. `guards` and `changes` (closing the event or signal)
     are committed even when the inquiry stays as it is. `note_to`: where the note goes, and a key that makes its id.
-    `by`: principal and account, for the audit. Raises StaleError's cousin LookupError when the guards fail.
+    `by`: principal and account, for the audit. Raises StaleError when the guards fail, LookupError for an inquiry
+    that does not exist.
     """
     for _ in range(TRIES_MAX):
         row = await context.store.read.inquiry(inquiry_id)
@@ -91,8 +93,8 @@ async def apply(
         if isinstance(answer, Applied):
             return Outcome(note=decision.note, inquiry=decision.inquiry)
         if not (isinstance(answer.guard, Version) or (isinstance(answer.guard, State) and answer.guard not in guards)):
-            raise LookupError(str(answer))
-    raise LookupError(f"{inquiry_id}: {TRIES_MAX} tries")
+            raise StaleError(str(answer))
+    raise StaleError(f"{inquiry_id}: {TRIES_MAX} tries")
 
 
 def _fingerprint_now(context: Context, inquiry: Inquiry) -> str | None:

@@ -5,6 +5,7 @@ known (ARCHITECTURE.md, Outbox).
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, SignoffError, StoreFullError
 from core.model.inquiries import DeliveryState, InquiryState
@@ -28,7 +29,7 @@ from core.model.unit import (
 from core.model.views import InquiryCard
 from core.ports import Platform
 from core.rules import inquiry as rules
-from core.runtime.context import Context, log
+from core.runtime.context import Context, insist, log
 
 SWEEP_SECONDS = 2.0
 LEASE_MS = 60_000
@@ -112,7 +113,8 @@ class Outbox:
             changes: list[Change] = [move]
             if isinstance(leased.post.view, InquiryCard) and move.state is not PostState.QUEUED:
                 await self._shown(leased.post.view, move, guards, changes)
-            answer = await self._context.store.commit(Unit(guards=tuple(guards), changes=tuple(changes)))
+            unit = Unit(guards=tuple(guards), changes=tuple(changes))
+            answer = await insist(self._context, partial(self._context.store.commit, unit))
             if isinstance(answer, Applied) or not isinstance(answer.guard, Version):
                 return
 

@@ -58,7 +58,7 @@ from core.rules.actions import act_of
 from core.rules.canonical import action_digest
 from core.rules.plan import MODEL_SECONDS_MAX
 from core.runtime import inquiries
-from core.runtime.context import Context, log
+from core.runtime.context import Context, insist, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.requests import Requests, RequestTooLargeError
 
@@ -108,13 +108,16 @@ class Performer:
         """The outcome, the step it leads to, and the end of the effect: one transaction under the fence."""
         effect = leased.effect
         ends: list[Change] = [EndEffect(id=effect.id), *more]
-        new, plan = await decide(
+        new, plan = await insist(
             self._context,
-            leased.task,
-            lambda _task: entry,
-            guards=(Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence),),
-            changes=lambda _task: ends,
-            free_role=leased.task.role,
+            lambda: decide(
+                self._context,
+                leased.task,
+                lambda _task: entry,
+                guards=(Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence),),
+                changes=lambda _task: ends,
+                free_role=leased.task.role,
+            ),
         )
         self._requests.remember(new, leased.task, entry)
         return new, plan.started
@@ -241,16 +244,15 @@ class Performer:
         if env.now_ms > grant.execute_by_ms:
             return feedback.GRANT_EXPIRED
         working = State(table=Table.TASK, id=task.id, states=(Phase.WORKING.value,))
-        answer = await context.store.commit(
-            Unit(
-                guards=(fence, live, working),
-                changes=(
-                    MoveGrant(id=grant.id, state=GrantState.CONSUMED),
-                    PutAttempt(attempt=Attempt(id=effect.id, grant=grant.id, state=AttemptState.STARTED)),
-                    self._audit(effect, "attempt.started", grant=grant.id, digest=grant.digest),
-                ),
-            )
+        consumed = Unit(
+            guards=(fence, live, working),
+            changes=(
+                MoveGrant(id=grant.id, state=GrantState.CONSUMED),
+                PutAttempt(attempt=Attempt(id=effect.id, grant=grant.id, state=AttemptState.STARTED)),
+                self._audit(effect, "attempt.started", grant=grant.id, digest=grant.digest),
+            ),
         )
+        answer = await insist(context, lambda: context.store.commit(consumed))
         match answer:
             case Applied():
                 return None

@@ -260,10 +260,10 @@ def test_letters_decide_the_card(terminal):
     say(
         terminal,
         "on Friday?",
-        f'GOT FormSubmitted/1 {{"control": "{control("d")}", "fields": {{"text": "on Friday?"}}}}',
+        f'GOT FormSubmitted/1 {{"control": "{control("d")}", "fields": {{"reason": "on Friday?"}}}}',
     )
     say(terminal, "d", "why not?")
-    say(terminal, "", f'GOT FormSubmitted/1 {{"control": "{control("d")}", "fields": {{"text": ""}}}}')
+    say(terminal, "", f'GOT FormSubmitted/1 {{"control": "{control("d")}", "fields": {{"reason": ""}}}}')
     say(terminal, "e", "as JSON")
     say(terminal, "", "nothing was typed")
     say(terminal, "b", "ask the agent")
@@ -282,7 +282,7 @@ def test_a_question_is_answered_by_number_or_in_words(terminal):
     terminal.send("n\r")
     if terminal.expect_exact(["your answer", "type n again"]):
         say(terminal, "n", "your answer")
-    say(terminal, "Spain", '"fields": {"text": "Spain"}')
+    say(terminal, "Spain", '"fields": {"answer": "Spain"}')
 
 
 def test_a_letter_typed_at_the_moment_another_card_comes_is_not_taken_for_it(terminal):

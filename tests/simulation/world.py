@@ -210,8 +210,8 @@ class World:
 
     async def restart(self) -> None:
         """A new process takes over the store: the leases of the one before are void."""
-        await self._bury()
         self.unknowable_n += self._under_way()
+        await self._bury()
         await self._begin()
 
     async def _begin(self) -> None:
@@ -234,7 +234,7 @@ class World:
         )
         self.lives.append(life)
         self.engines[life] = Engine(context)
-        self._start(life, "boot", self._boot(life))
+        self._start(life, "boot", partial(self._boot, life))
 
     async def _boot(self, life: Life) -> bool:
         engine = self.engines[life]
@@ -287,9 +287,7 @@ class World:
         for _ in range(ROUNDS_MAX):
             await asyncio.sleep(0)
             if any(not life.alive for life in self.lives) or not self.lives:
-                await self._bury()
-                if not self.lives:
-                    await self.restart()
+                await self.restart()
                 continue
             for life in [life for life in self.lives if life.robbed]:
                 life.robbed = False
@@ -318,12 +316,12 @@ class World:
         if self.errors:
             raise BrokenPromiseError(f"seed {self.seed}: the engine broke\n" + "\n".join(self.errors))
 
-    def _start(self, life: Life, name: str, action: Awaitable[bool]) -> None:
+    def _start(self, life: Life, name: str, action: Callable[[], Awaitable[bool]]) -> None:
         life.tasks.add(asyncio.ensure_future(self._named(life, name, action)))
 
-    async def _named(self, life: Life, name: str, action: Awaitable[bool]) -> bool:
+    async def _named(self, life: Life, name: str, action: Callable[[], Awaitable[bool]]) -> bool:
         work = self._work
-        did = await action
+        did = await action()
         if not did:
             self._quiet[life, name] = work
         return did
@@ -341,7 +339,7 @@ class World:
         if not self.hazards.interleave and self._busy():
             return True
         life, name = self.chance.choice(choices)
-        task = asyncio.ensure_future(self._named(life, name, self._actions(life)[name]()))
+        task = asyncio.ensure_future(self._named(life, name, self._actions(life)[name]))
         task.set_name(name)
         life.tasks.add(task)
         return True
@@ -377,7 +375,7 @@ class World:
         leased = await worker.claim()
         for item in leased:
             worker._busy += 1
-            self._start(life, "effect", _true(worker._perform(item)))
+            self._start(life, "effect", partial(_true, worker._perform, item))
         return bool(leased)
 
     async def _send(self, life: Life) -> bool:
@@ -385,7 +383,7 @@ class World:
         leased = await outbox.claim()
         for item in leased:
             outbox._busy += 1
-            self._start(life, "post", _true(outbox._send(item)))
+            self._start(life, "post", partial(_true, outbox._send, item))
         return bool(leased)
 
     async def _draw(self, life: Life) -> bool:
@@ -412,8 +410,8 @@ class World:
         return True
 
 
-async def _true(action: Awaitable[None]) -> bool:
-    await action
+async def _true(action: Callable[[Any], Awaitable[None]], item: object) -> bool:
+    await action(item)
     return True
 
 

@@ -259,10 +259,10 @@ def test_free_text_is_no_command():
         (Verb.HAPPENED, None, "press"),
         (Verb.ANSWER, 2, "press"),
         (Verb.VIEW, None, wire.ShowWhole()),
-        (Verb.ANSWER, None, (words.QUESTIONS[Verb.ANSWER], False)),
-        (Verb.EDIT, None, (words.QUESTIONS[Verb.EDIT], False)),
-        (Verb.ASK_BACK, None, (words.QUESTIONS[Verb.ASK_BACK], False)),
-        (Verb.DENY, None, (words.QUESTIONS[Verb.DENY], True)),
+        (Verb.ANSWER, None, ("answer", words.QUESTIONS[Verb.ANSWER], False)),
+        (Verb.EDIT, None, ("edit", words.QUESTIONS[Verb.EDIT], False)),
+        (Verb.ASK_BACK, None, ("text", words.QUESTIONS[Verb.ASK_BACK], False)),
+        (Verb.DENY, None, ("reason", words.QUESTIONS[Verb.DENY], True)),
     ],
 )
 def test_what_a_key_does(verb, option, what):

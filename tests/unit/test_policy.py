@@ -30,7 +30,7 @@ def gates(act, *, of=TEAM, gated=False, untrusted=False):
     return gates_of(of, "devops", act, gated=gated, untrusted=untrusted)
 
 
-def act_with(tool="write_file", arguments=None, of=TEAM, **action):
+def act_with(tool="write_file", arguments=None, of=TEAM, /, **action):
     act = ship_act(of, tool, arguments or {"path": "notes.md"})
     return dataclasses.replace(act, action=msgspec.structs.replace(act.action, **action))
 
@@ -259,7 +259,7 @@ def test_a_worse_tier_is_stricter():
 
 
 def test_self_approval_taken_away_is_stricter():
-    own = approval(TEAM, stages=(Stage(eligible=("you", "bob"), approve_n=2),))
+    own = approval(TEAM, stages=(Stage(eligible=("you", "bob"), approve_n=1),) * 2)
     assert stricter(today(), own)
     assert not stricter(today(allow_self=True), own)
 

@@ -243,6 +243,7 @@ def test_case_29_secrets_are_nowhere_on_a_card():
     some = with_arguments(
         {
             "token": "hunter2",
+            "to": [{"token": "hunter2"}, "eve"],
             "auth": {"key": ["k-12345", 7], "user": "ana"},
             "all": {"password": {"now": "p4ssw0rd"}},
             "pin": "1",
@@ -257,6 +258,9 @@ def test_case_29_secrets_are_nowhere_on_a_card():
         assert secret not in everything
     assert "ana" in everything
     assert whole(some)["pin"] == words.REDACTED
+    shown = views.arguments_shown(some.action)
+    assert shown["to"] == [{"token": words.REDACTED}, "eve"]
+    assert shown["auth"] == {"key": words.REDACTED, "user": "ana"}
 
 
 def test_an_unasked_verb_has_no_button_but_everything_can_be_viewed():

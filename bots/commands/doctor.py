@@ -1,0 +1,159 @@
+"""`signoff doctor`: look at everything a workspace needs, also when half of it is broken. Secrets are never printed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+from agents.team import KEYS, check
+from bots.app import Workspace, read_environment
+from bots.commands.place import run_async, workspace_of
+from bots.commands.shapes import time_of
+from core.adapters.sqlite import migrate
+from core.adapters.sqlite.lock import EngineLock
+from core.adapters.sqlite.reads import SqliteReads
+from core.adapters.system import SystemClock
+from core.model.errors import EngineRunningError, SignoffError
+from core.rules.text import human_duration
+
+FREE_BYTES_MIN = 200 * 1024 * 1024
+PYTHON_MIN = (3, 11)
+_OK, _WRONG = True, False
+_Finding = tuple[bool, str]
+
+
+def doctor(parsed: argparse.Namespace) -> int:
+    """One line each, `ok` or `--`. Exit code 1 if anything needs a hand."""
+    workspace, wrong_n = workspace_of(parsed), 0
+    for name, look in _CHECKS:
+        try:
+            findings = list(look(workspace))
+        except (SignoffError, OSError, sqlite3.Error) as error:
+            findings = [(_WRONG, str(error))]
+        for good, found in findings:
+            print(f"{'ok' if good else '--'}  {name}: {found}")
+            wrong_n += not good
+    return 1 if wrong_n else 0
+
+
+def _clock(workspace: Workspace) -> Iterator[_Finding]:
+    now_ms, last_ms = SystemClock().now_ms(), _last_traffic_ms(workspace)
+    if last_ms is not None and last_ms > now_ms:
+        behind = human_duration(last_ms - now_ms)
+        yield _WRONG, f"{time_of(now_ms)}, but the last message is {behind} in the future: set the clock"
+    else:
+        yield _OK, str(time_of(now_ms))
+
+
+def _python(_workspace: Workspace) -> Iterator[_Finding]:
+    yield sys.version_info >= PYTHON_MIN, f"{sys.version.split()[0]} at {sys.executable}"
+
+
+def _database(workspace: Workspace) -> Iterator[_Finding]:
+    path = workspace.database
+    if not path.is_file():
+        yield _OK, "none yet"
+        return
+    migrate.verify(path)
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    known = len(migrate.schema())
+    if version > known:
+        yield _WRONG, f"schema {version} is of a newer release, this one knows {known}: install that release"
+    else:
+        yield _OK, f"whole, {path.stat().st_size:,} bytes, schema {version} of {known}"
+
+
+def _lock(workspace: Workspace) -> Iterator[_Finding]:
+    if not workspace.state.is_dir():
+        yield _OK, "nothing runs here"
+        return
+    try:
+        with EngineLock(workspace.state):
+            yield _OK, "nothing runs here"
+    except EngineRunningError as error:
+        yield _OK, error.what
+
+
+def _keys(workspace: Workspace) -> Iterator[_Finding]:
+    environ = read_environment(workspace, os.environ)
+    there = [name for name in KEYS if environ.get(name)]
+    yield _OK, ", ".join(f"{name} is set" for name in there) or "none is set: the offline model answers"
+
+
+def _env_file(workspace: Workspace) -> Iterator[_Finding]:
+    path = workspace.root / ".env"
+    if not path.is_file():
+        yield _OK, "none"
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield _WRONG, f"mode {mode:o}: others can read it; chmod 600 {path}"
+    else:
+        yield _OK, f"mode {mode:o}"
+
+
+def _team(workspace: Workspace) -> Iterator[_Finding]:
+    errors, notices = check(workspace.root)
+    for error in errors:
+        yield _WRONG, str(error)
+    for notice in notices:
+        yield _OK, f"{notice.file}:{notice.line}: {notice.what}"
+    if not errors and not notices:
+        yield _OK, "right"
+
+
+def _spool(workspace: Workspace) -> Iterator[_Finding]:
+    if not workspace.spool.is_dir():
+        yield _OK, "none yet"
+    elif not os.access(workspace.spool, os.W_OK):
+        yield _WRONG, f"{workspace.spool} cannot be written: no command can run"
+    else:
+        yield _OK, f"{sum(1 for _ in workspace.spool.iterdir())} records of commands"
+
+
+def _disk(workspace: Workspace) -> Iterator[_Finding]:
+    free = shutil.disk_usage(workspace.root).free
+    yield free >= FREE_BYTES_MIN, f"{free // (1024 * 1024):,} MB free"
+
+
+def _traffic(workspace: Workspace) -> Iterator[_Finding]:
+    last_ms = _last_traffic_ms(workspace)
+    yield _OK, f"last message at {time_of(last_ms)}" if last_ms is not None else "none yet"
+
+
+def _last_traffic_ms(workspace: Workspace) -> int | None:
+    if not workspace.database.is_file():
+        return None
+    found: list[int] = []
+
+    async def read() -> int:
+        reads = SqliteReads(workspace.database, SystemClock())
+        try:
+            found.extend(row.post.at_ms for row in await reads.posts(limit=1))
+        finally:
+            await reads.close()
+        return 0
+
+    run_async(read())
+    return found[0] if found else None
+
+
+_CHECKS: tuple[tuple[str, Callable[[Workspace], Iterator[_Finding]]], ...] = (
+    ("clock", _clock),
+    ("python", _python),
+    ("database", _database),
+    ("engine", _lock),
+    ("keys", _keys),
+    (".env", _env_file),
+    ("team", _team),
+    ("spool", _spool),
+    ("disk", _disk),
+    ("traffic", _traffic),
+)

@@ -1,0 +1,159 @@
+"""Decide inquiries and control tasks. None of it works inside a tool's run, and what is decided is shown first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import msgspec
+
+from bots.app import House
+from bots.commands.delivery import Delivered, deliver
+from bots.commands.drawing import show_whole
+from bots.commands.place import (
+    PLATFORM,
+    UsageError,
+    conversation_of,
+    person_of,
+    refuse_inside_a_run,
+    sender_of,
+    the_only,
+    with_house,
+)
+from core.model.errors import TerminalError
+from core.model.events import CommandReceived
+from core.model.ids import InquiryId
+from core.model.inquiries import InquiryState, Label
+from core.model.team import Json, Person
+from core.model.unit import InquiryRow
+from core.rules import notes
+from core.rules.commands import CONTROLLING, DECIDING
+
+TAKEN = frozenset(
+    {
+        *(notes.COUNTED, notes.REVIEW_NEXT, notes.APPROVED, notes.DENIED, notes.ANSWERED, notes.DISMISSED),
+        *(notes.EDITED, notes.PASSED_ON, notes.TAKEN_BACK, notes.REVOKED, notes.KEPT, notes.SEEN),
+    }
+)
+"""Answers that mean: it counts. Every other one is a refusal."""
+
+
+def order(parsed: argparse.Namespace) -> int:
+    """Raises DeniedError inside a tool's run, before anything is read."""
+    refuse_inside_a_run()
+    match parsed.command:
+        case "stop" | "resume":
+            return with_house(_pause)(parsed)
+        case name if name in CONTROLLING:
+            return with_house(_control)(parsed)
+        case name if name in DECIDING:
+            return with_house(_decide)(parsed)
+        case name:  # pragma: no cover
+            raise AssertionError(name)
+
+
+async def _send(house: House, person: Person, name: str, *arguments: str) -> Delivered:
+    conversation = conversation_of(house)
+    event = CommandReceived(
+        key=f"{PLATFORM}:{conversation.thread}",
+        at_ms=house.clock.now_ms(),
+        conversation=conversation,
+        sender=sender_of(person),
+        name=name,
+        arguments=tuple(a.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for a in arguments if a),
+    )
+    return await deliver(house, event)
+
+
+# --- Inquiries ------------------------------------------------------------------------------------------------------
+
+
+async def _decide(parsed: argparse.Namespace, house: House) -> int:
+    person = person_of(parsed, house.teams.current())
+    text = " ".join(getattr(parsed, "text", ())) or getattr(parsed, "reason", "")
+    if parsed.command == "edit":
+        _refuse_other_json(text)
+    inquiry = await the_only("inquiry", parsed.id, house.store.read.inquiry_ids)
+    row = await _row(house, inquiry)
+    show_whole(house, row)
+    if parsed.command == "approve" and row.inquiry.label is Label.SINGLE and not row.inquiry.state.final:
+        delivered = await _approve_alone(house, person, row, text)
+    else:
+        delivered = await _send(house, person, parsed.command, inquiry, text)
+    return await _told(house, inquiry, delivered)
+
+
+async def _approve_alone(house: House, person: Person, row: InquiryRow, reason: str) -> Delivered:
+    """Single operator: two presses. A person at a terminal makes the second one; a script that names the inquiry has
+    made up its mind, and so the command makes both.
+    """
+    inquiry = row.inquiry.id
+    if not row.inquiry.pressed_once:
+        delivered = await _send(house, person, "approve", inquiry, reason)
+        if not (await _row(house, inquiry)).inquiry.pressed_once:
+            return delivered
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        if _ask("you are the only person here: press a again to approve as single operator: ").lower() not in {
+            "a",
+            "approve",
+        }:
+            raise TerminalError("not approved", f"`signoff deny {inquiry} --reason T` says no")
+    return await _send(house, person, "approve", inquiry, reason)
+
+
+def _ask(question: str) -> str:
+    """Blocking is fine: nothing else goes on in this process."""
+    return input(question)
+
+
+async def _row(house: House, inquiry: InquiryId) -> InquiryRow:
+    row = await house.store.read.inquiry(inquiry)
+    if row is None:
+        raise TerminalError(f"there is no inquiry {inquiry}", "`signoff inbox` lists them")
+    return row
+
+
+async def _told(house: House, inquiry: InquiryId, delivered: Delivered) -> int:
+    said = " ".join(delivered.lines)
+    if not any(line in TAKEN for line in delivered.lines):
+        raise TerminalError(said or "nothing came of it", "" if said else f"look at it with `signoff view {inquiry}`")
+    after = (await _row(house, inquiry)).inquiry
+    if not delivered.engine_up and after.state.final:
+        runs = after.state is InquiryState.APPROVED and after.action is not None
+        said += " It runs when signoff is up." if runs else " The work goes on when signoff is up."
+    print(said)
+    return 0
+
+
+def _refuse_other_json(text: str) -> None:
+    try:
+        msgspec.json.decode(text, type=dict[str, Json])
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise UsageError(f"that is no JSON object ({error})", 'signoff edit ID \'{"name": "value"}\'') from error
+
+
+# --- Tasks ----------------------------------------------------------------------------------------------------------
+
+
+async def _control(parsed: argparse.Namespace, house: House) -> int:
+    person = person_of(parsed, house.teams.current())
+    task = await the_only("task", parsed.id, house.store.read.task_ids)
+    delivered = await _send(house, person, parsed.command, task)
+    if delivered.task is None:
+        raise TerminalError("\n".join(delivered.lines))
+    print("\n".join(delivered.lines))
+    return 0
+
+
+async def _pause(parsed: argparse.Namespace, house: House) -> int:
+    team, scope = house.teams.current(), parsed.scope
+    person = person_of(parsed, team)
+    paused = f"role:{scope}" if scope in team.roles else scope
+    if scope != "all" and scope not in team.roles:
+        scope = await the_only("task", scope, house.store.read.task_ids)
+        paused = f"task:{scope}"
+    delivered = await _send(house, person, parsed.command, scope)
+    if (paused in await house.store.read.paused()) is not (parsed.command == "stop"):
+        raise TerminalError("\n".join(delivered.lines))
+    print("\n".join(delivered.lines))
+    return 0
