@@ -233,7 +233,7 @@ class People(Platform):
                 await self._intake.accept(press)
             case Answer() if waiting and not waiting.done():
                 waiting.set_result(time.perf_counter())
-            case Line(text=text) | Trouble(what=text) if waiting and not waiting.done():
+            case Trouble(what=text) if waiting and not waiting.done():
                 waiting.set_exception(RuntimeError(f"instead of an answer: {text}"))
             case _:
                 pass
@@ -245,7 +245,8 @@ class People(Platform):
     async def ask(self, channel: str, text: str) -> tuple[float, float]:
         """Say it in a conversation of its own; when it was said, and when the answer was about to be shown."""
         assert self._intake is not None
-        self.answered[channel] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.answered[channel] = answer
         begun = time.perf_counter()
         message = MessageReceived(
             key=f"say:{channel}",
@@ -256,7 +257,7 @@ class People(Platform):
         )
         await self._intake.accept(message)
         async with asyncio.timeout(60):
-            return begun, await self.answered.pop(channel)
+            return begun, await answer
 
 
 Script = Callable[[ModelRequest], Step]

@@ -36,6 +36,7 @@ TAKEN = frozenset(
     }
 )
 """Answers that mean: it counts. Every other one is a refusal."""
+PRESS_AGAIN = "you are the only person here: press a again to approve as single operator: "
 
 
 def order(parsed: argparse.Namespace) -> int:
@@ -92,12 +93,9 @@ async def _approve_alone(house: House, person: Person, row: InquiryRow, reason: 
         delivered = await _send(house, person, "approve", inquiry, reason)
         if not (await _row(house, inquiry)).inquiry.pressed_once:
             return delivered
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        if _ask("you are the only person here: press a again to approve as single operator: ").lower() not in {
-            "a",
-            "approve",
-        }:
-            raise TerminalError("not approved", f"`signoff deny {inquiry} --reason T` says no")
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if at_terminal and _ask(PRESS_AGAIN).strip().lower() not in {"a", "approve"}:
+        raise TerminalError("not approved", f"`signoff deny {inquiry} --reason T` says no")
     return await _send(house, person, "approve", inquiry, reason)
 
 

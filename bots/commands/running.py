@@ -20,6 +20,7 @@ from core.model.events import Sender
 from core.model.team import Person
 from core.model.views import Post
 from core.ports import Intake, Platform
+from core.runtime import inquiries
 from core.runtime.engine import Engine
 
 OFFLINE = "No API key is set: the offline model answers. Set ANTHROPIC_API_KEY in .env for a real one."
@@ -109,6 +110,8 @@ async def _serve(house: House, person: Person) -> int:
     interactive = is_interactive(sys.stdin, sys.stdout)
     console = _Watched(_console(house, person, interactive=interactive), leaving)
     engine = await house.engine({console.name: console})
+    if interactive:
+        await inquiries.show_open(engine.context, console.name, engine.context.holder)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run(), name="engine")
         await leaving.now.wait()

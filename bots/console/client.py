@@ -43,6 +43,7 @@ NAME: Final = "console"
 JUST_CAME_MS: Final = 700  # shorter than reading a card takes: a letter typed so soon was meant for an earlier one
 ECHO_MAX: Final = 2_000
 CHUNK_BYTES: Final = 65_536
+LETTERS: Final = frozenset("abdev")  # of no open card: never work for the team
 LEAVING: Final = frozenset({"quit", "exit"})
 
 
@@ -271,6 +272,8 @@ class Console(Platform):
                 pass
             case wire.TooLong():
                 await self._print([words.too_long(wire.TEXT_BYTES_MAX // 1024)])
+            case wire.Message(text=message) if self._interactive and message.lower() in LETTERS:
+                await self._print([words.NOTHING_TO_DECIDE])
             case wire.Message(text=message):
                 await self._accept(intake, MessageReceived(**self._common(), text=message))
             case wire.Command(name=name) if name in LEAVING:

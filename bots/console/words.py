@@ -87,6 +87,9 @@ def too_long(kilobytes_max: int) -> str:
     return f"That is over {kilobytes_max} KB and was not taken. Put it into a file, and name the file."
 
 
+NOTHING_TO_DECIDE: Final = "No card is open for that letter. /inbox lists what waits."
+
+
 def just_came(inquiry: str, key: str) -> str:
     """A card was printed in the second in which a letter was typed: it may have been meant for another one."""
     return f"{inquiry} has only just come in. If you mean it, type {key} again."

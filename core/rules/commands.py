@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from core.model.inquiries import Verb
+from core.model.inquiries import Inquiry, Verb
 from core.model.team import Json
 
 
@@ -101,6 +101,25 @@ def parse(name: str, arguments: tuple[str, ...]) -> Order:
     if name in SHOWING:
         return Show(what=name, subject=" ".join(arguments))
     return Unclear(say=f"there is no command {name[:40]}; /help lists them")
+
+
+def edited_paths(edit: dict[str, Json], inquiry: Inquiry) -> dict[str, Json]:
+    """What a person typed as an edit, by the inquiry's editable paths: a path (`args.site`), its last name (`site`), or
+    the whole arguments with the changed ones among them. What fits nothing stays, so that it is refused by its name.
+    """
+    before = inquiry.action.arguments if inquiry.action else {}
+    paths: dict[str, Json] = {}
+    for name, value in edit.items():
+        inner, ends = before.get(name), [path for path in inquiry.editable if path.endswith(f".{name}")]
+        if name not in before and len(ends) == 1:
+            paths[ends[0]] = value
+        elif name in inquiry.editable or name not in before:
+            paths[name] = value
+        elif isinstance(inner, dict) and isinstance(value, dict):
+            paths.update({f"{name}.{key}": new for key, new in value.items() if key not in inner or inner[key] != new})
+        elif inner != value:
+            paths[name] = value
+    return paths
 
 
 def _decide(verb: Verb, name: str, arguments: tuple[str, ...]) -> Order:

@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from core.model.ids import EffectId, SignalId, TaskId, post_of
-from core.model.inquiries import Delivery, Inquiry
+from core.model.inquiries import Delivery, Inquiry, Vote
 from core.model.signals import ChildReport, Deadline, DecideBy, Errand, Signal, StopOrder, Withdraw, WordFromAsker
 from core.model.team import Json, Team
 from core.model.unit import (
@@ -258,13 +258,19 @@ def show(plan: Plan, inquiry: Inquiry) -> None:
             )
         )
     )
-    needs = needs_of(inquiry, (), plan.team)
-    card = views.inquiry_card(inquiry, plan.team, (), nonce, plan.env.now_ms, needs=needs)
+    draw(plan, inquiry, ())
+
+
+def draw(plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...], occasion: str = "") -> None:
+    """The card as it is now, in its one place on screen. `occasion` tells drawings of the same version apart."""
+    delivery_id = f"{inquiry.id}:{inquiry.revision}"
+    nonce = views.control_nonce(plan.secret, delivery_id)
+    needs = needs_of(inquiry, votes, plan.team)
     plan.post(
         Post(
-            id=post_of(delivery_id, inquiry.version),
+            id=post_of(delivery_id, inquiry.version, occasion),
             conversation=inquiry.conversation,
-            view=card,
+            view=views.inquiry_card(inquiry, plan.team, votes, nonce, plan.env.now_ms, needs=needs),
             slot=card_slot(inquiry),
             rank=0,
             at_ms=plan.env.now_ms,

@@ -2,19 +2,17 @@
 
 Laws of this file. Nothing that another party wrote reaches a view before `visible` (or, for prose, `readable`) has
 disarmed it. Everything on a card has a bound, and what a bound cuts is complete in `whole`, where only secrets are
-missing. A control is a keyed hash of the showing it belongs to: it names nothing, and nobody can guess it.
+missing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
 from typing import Final, assert_never
 
 import msgspec
 
-from core.model.ids import TaskId, digest_of, short
+from core.model.ids import TaskId, short
 from core.model.inquiries import Action, Inquiry, InquiryState, Kind, Label, Resolution, Verb, Vote
 from core.model.team import Json, Team
 from core.model.views import (
@@ -32,6 +30,7 @@ from core.model.views import (
 )
 from core.model.work import CallState, Failure, Handoff, Phase, Task
 from core.rules import words
+from core.rules.controls import LETTERS, control, control_nonce, nonce_hash, parse_control
 from core.rules.text import (
     human_count,
     human_duration,
@@ -81,7 +80,6 @@ LABEL_MAX: Final = 60
 FIELDS_MAX: Final = 6
 OPTIONS_MAX: Final = 20
 BRANCHES_MAX: Final = 6
-CONTROL_BYTES_MAX: Final = 32
 SECRET_HINT_MIN: Final = 4  # a shorter secret would blot out ordinary words
 COMMAND_TOOL: Final = "run_command"
 
@@ -99,49 +97,7 @@ def names_of(team: Team, people: tuple[str, ...]) -> str:
     return words.names(tuple(one_line(p.name if (p := team.person(some)) else some, NAME_MAX) for some in people))
 
 
-# --- Controls -------------------------------------------------------------------------------------------------------
-
-_LETTERS: Final[dict[Verb, str]] = {
-    Verb.APPROVE: "a",
-    Verb.DENY: "d",
-    Verb.EDIT: "e",
-    Verb.ASK_BACK: "b",
-    Verb.VIEW: "v",
-    Verb.ANSWER: "n",
-    Verb.DISMISS: "x",
-    Verb.WITHDRAW: "w",
-    Verb.HAPPENED: "h",
-    Verb.RERUN: "r",
-    Verb.GIVE_UP: "g",
-}
-_VERBS: Final = {letter: verb for verb, letter in _LETTERS.items()}
-_CONTROL: Final = re.compile(r"([0-9a-f]{16})\.([a-z])(0|[1-9][0-9]{0,3})?", re.ASCII)
 _STYLES: Final = {Verb.APPROVE: "good", Verb.HAPPENED: "good", Verb.DENY: "bad", Verb.GIVE_UP: "bad"}
-
-
-def control_nonce(secret: str, delivery_id: str) -> str:
-    """Sixteen hex digits for one showing: the same each time, and nobody's to guess without the workspace's secret."""
-    key = hashlib.sha256(secret.encode()).digest()
-    return hashlib.blake2b(delivery_id.encode(), key=key, digest_size=8).hexdigest()
-
-
-def nonce_hash(nonce: str) -> str:
-    """What the store keeps of a nonce: a copy of the database presses no buttons."""
-    return digest_of("nonce", nonce)
-
-
-def control(nonce: str, verb: Verb, option: int | None = None) -> str:
-    """The opaque id of a button; `option` counts an inquiry's options from 0. At most 32 ASCII bytes."""
-    return f"{nonce}.{_LETTERS[verb]}{'' if option is None else option}"
-
-
-def parse_control(some_control: str) -> tuple[str, Verb, int | None] | None:
-    """The nonce, verb and option of a control; None for anything that `control` cannot have made."""
-    found = _CONTROL.fullmatch(some_control)
-    if found is None or found[2] not in _VERBS:
-        return None
-    return found[1], _VERBS[found[2]], None if found[3] is None else int(found[3])
-
 
 # --- Inquiry cards --------------------------------------------------------------------------------------------------
 
@@ -224,14 +180,14 @@ def whole_of(inquiry: Inquiry) -> tuple[Field, ...]:
         (words.RESOURCE_FIELD, _masked(action.resource, _secret_texts(action))),
         (words.FINGERPRINT_FIELD, action.fingerprint),
     )
-    told = [(name, _text_of(value, indent=2)) for name, value in _arguments_of(action)]
+    told = [(name, _text_of(value, indent=2)) for name, value in _rows_of(action)]
     return tuple(Field(name=visible(n), shown=visible(text)) for n, text in (*told, *(f for f in facts if f[1])))
 
 
 def _fields_of(inquiry: Inquiry) -> list[tuple[str, str]]:
     """Name and text of what the card's table has: an action's arguments, or a form's questions."""
     if inquiry.action is not None:
-        return [(name, _text_of(value, indent=0)) for name, value in _arguments_of(inquiry.action)]
+        return [(name, _text_of(value, indent=0)) for name, value in _rows_of(inquiry.action)]
     properties = (inquiry.schema or {}).get("properties", {}) if inquiry.kind is Kind.FORM else {}
     return [(name, str(spec.get("description") or spec.get("type") or "")) for name, spec in properties.items()]
 
@@ -243,6 +199,15 @@ def arguments_shown(action: Action) -> dict[str, Json]:
 
 def _arguments_of(action: Action) -> Iterator[tuple[str, Json]]:
     return ((name, _without_secrets(value, name, action.secrets)) for name, value in action.arguments.items())
+
+
+def _rows_of(action: Action) -> Iterator[tuple[str, Json]]:
+    """An object's members are rows of their own, by the paths an edit names them with (`args.site`)."""
+    for name, value in _arguments_of(action):
+        if isinstance(value, dict) and value and not any("." in member for member in value):
+            yield from ((f"{name}.{member}", inner) for member, inner in value.items())
+        else:
+            yield name, value
 
 
 def _without_secrets(value: Json, path: str, secrets: tuple[str, ...]) -> Json:
@@ -331,7 +296,7 @@ def _buttons_of(inquiry: Inquiry, nonce: str) -> tuple[Button, ...]:
             Button(
                 control=control(nonce, verb),
                 label=words.BUTTONS[verb],
-                key=_LETTERS[verb],
+                key=LETTERS[verb],
                 style=_STYLES.get(verb, "plain"),
             )
             for verb in offered

@@ -11,7 +11,7 @@ import structlog
 from core.model.errors import StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
-from core.model.unit import AddEffect, Answer, Refused, Room, Unit
+from core.model.unit import AddEffect, Answer, Pause, Refused, Room, Unit
 from core.ports import Bus, Clock, Ids, ModelProvider, Platform, Resolver, Store, TeamSource, Tool
 from core.rules.plan import Plan
 from core.rules.step import Env
@@ -41,6 +41,7 @@ class Context:
     on_abort: list[Callable[[EffectId], None]] = field(default_factory=list)
     on_change: list[Callable[[TaskId], None]] = field(default_factory=list)
     definitions: dict[str, Team] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)  # paused scopes: read at the start, kept by every commit since
 
     async def team(self, definition: str | None = None) -> Team:
         """The current definition, or the stored one with this hash. Raises KeyError for one nobody stored."""
@@ -78,6 +79,7 @@ class Context:
         """Commit it, then tell everybody who may have something to do now."""
         answer = await self.store.commit(Unit(guards=tuple(plan.guards), changes=tuple(plan.changes)))
         if not isinstance(answer, Refused):
+            self._note_stops(plan)
             for effect in plan.aborted:
                 for abort in self.on_abort:
                     abort(effect)
@@ -87,6 +89,11 @@ class Context:
             for topic in topics_of(plan):
                 self.bus.notify(topic)
         return answer
+
+    def _note_stops(self, plan: Plan) -> None:
+        for change in plan.changes:
+            if isinstance(change, Pause):
+                (self.stopped.add if change.paused else self.stopped.discard)(change.scope)
 
 
 async def insist(context: Context, commit: Callable[[], Awaitable[T]]) -> T:

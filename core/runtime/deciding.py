@@ -48,7 +48,8 @@ async def decide(
             exhausted=exhausted,
             denied=await denied_in(context, state, entry),
         )
-        plan = context.plan(env, free_role=free_role)
+        # While anything is stopped, what comes next is left to a claim: claims know which tasks and roles that holds.
+        plan = context.plan(env, free_role="" if context.stopped else free_role)
         plan.guards.extend(guards)
         plan.changes.extend(changes(state))
         new = fold(plan, state, entry)

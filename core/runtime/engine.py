@@ -32,10 +32,11 @@ class Engine:
         self.sealer = Sealer(context)
 
     async def keep_definition(self) -> None:
-        """Store the current definition under its hash, before any task can be bound to it."""
+        """Store the current definition under its hash, before any task can be bound to it; learn what is stopped."""
         team = self.context.teams.current()
         blob = PutBlob(hash=team.version, body=msgspec.json.encode(team))
         await self.context.store.commit(Unit(changes=(blob, SetMeta(name="definition", value=team.version))))
+        self.context.stopped.update(await self.context.store.read.paused())
 
     async def run(self) -> None:
         """All loops, until cancelled."""

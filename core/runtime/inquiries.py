@@ -9,7 +9,7 @@ import msgspec
 
 from core.model.events import Conversation
 from core.model.ids import InquiryId, PersonId, SignalId, post_of
-from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState
+from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState, Vote
 from core.model.signals import DecideBy, ExecuteBy, VerdictReport, Withdraw
 from core.model.team import Person, Team
 from core.model.unit import (
@@ -141,10 +141,18 @@ def write(plan: Plan, row: InquiryRow, decision: Decision, by: tuple[str, str]) 
         report = VerdictReport(call=before.call, verdict=decision.verdict)
         plan.signal(f"{before.id}:{after.version}:verdict", before.task, report)
     plan.audit(before.id, after.version, "inquiry.moved", state=after.state.value, transition=decision.transition)
-    _show_again(plan, before, after, row)
+    _show_again(plan, before, after, _votes_after(row.votes, decision.vote))
 
 
-def _show_again(plan: Plan, before: Inquiry, after: Inquiry, row: InquiryRow) -> None:
+def _votes_after(votes: tuple[Vote, ...], cast: Vote | None) -> tuple[Vote, ...]:
+    """The active votes, as they are once this one is written."""
+    if cast is None:
+        return votes
+    others = tuple(v for v in votes if (v.stage, v.principal) != (cast.stage, cast.principal))
+    return (*others, cast) if cast.active else others
+
+
+def _show_again(plan: Plan, before: Inquiry, after: Inquiry, votes: tuple[Vote, ...]) -> None:
     """Keep every place it was shown true (transition 19)."""
     if after.state.final:
         plan.changes.append(CloseSignal(id=SignalId(f"{before.id}:{before.revision}:decide-by")))
@@ -155,20 +163,7 @@ def _show_again(plan: Plan, before: Inquiry, after: Inquiry, row: InquiryRow) ->
     elif after.decide_by_ms != before.decide_by_ms:
         plans.set_decide_by(plan, after)
     if not after.state.final and after.revision == before.revision and _shown_differently(before, after):
-        delivery_id = f"{after.id}:{after.revision}"
-        nonce = views.control_nonce(plan.secret, delivery_id)
-        needs = rules.needs_of(after, row.votes, plan.team)
-        card = views.inquiry_card(after, plan.team, row.votes, nonce, plan.env.now_ms, needs=needs)
-        plan.post(
-            Post(
-                id=post_of(delivery_id, after.version),
-                conversation=after.conversation,
-                view=card,
-                slot=plans.card_slot(after),
-                rank=0,
-                at_ms=plan.env.now_ms,
-            )
-        )
+        plans.draw(plan, after, votes)
 
 
 def _shown_differently(before: Inquiry, after: Inquiry) -> bool:
@@ -191,6 +186,16 @@ def decided(plan: Plan, inquiry: Inquiry, outcome: str = "") -> None:
         )
     )
     plan.changes.append(MoveDelivery(id=f"{inquiry.id}:{inquiry.revision}", state=DeliveryState.FINALISED))
+
+
+async def show_open(context: Context, platform: str, occasion: str) -> None:
+    """Draw every active inquiry of a platform again: its screen is new (a terminal forgets), or was lost."""
+    plan = context.plan(context.env(await context.team()))
+    for inquiry in await context.store.read.inquiries():
+        row = await context.store.read.inquiry(inquiry.id)
+        if row is not None and inquiry.conversation.platform == platform and row.inquiry.state.active:
+            plans.draw(plan, row.inquiry, row.votes, occasion)
+    await context.commit(plan)
 
 
 async def press(

@@ -14,7 +14,7 @@ from core.model.views import Inbox, Line, Post, View
 from core.model.work import Begun, Task
 from core.rules import inquiry as rules
 from core.rules import replies, views
-from core.rules.commands import Control, Decide, Show, Usage
+from core.rules.commands import Control, Decide, Show, Usage, edited_paths
 from core.rules.plan import begin
 from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
@@ -109,6 +109,8 @@ class Orders:
             await self._say(event, no)
             return None
         row = await read.inquiry(ids[0])
+        if row is None:
+            await self._say(event, replies.no_such("inquiry", prefix))
         return row.inquiry if row else None
 
     async def _decide(
@@ -130,7 +132,7 @@ class Orders:
         edit: dict[str, Json] | None = None
         if verb is Verb.EDIT:
             try:
-                edit = msgspec.json.decode(edit_text.encode(), type=dict[str, Json])
+                edit = edited_paths(msgspec.json.decode(edit_text.encode(), type=dict[str, Json]), inquiry)
             except (msgspec.DecodeError, ValueError) as error:
                 await self._say(event, f"That edit is not a JSON object: {error}")
                 return

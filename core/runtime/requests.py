@@ -56,8 +56,9 @@ class Requests:
         kept_apart = isinstance(entry, Returned) and entry.result.blob is not None
         if new.phase.final or kept_apart:
             self._journals.pop(new.id, None)  # over, or to be read again with its output
-        elif journal is not None and new.version == before.version + 1 and new.step == before.step + 1:
-            journal.append((before.step, entry))
+        elif journal and journal[-1][0] + 1 == before.step:  # else an outcome beside it was not noted: read it again
+            if (new.version, new.step) == (before.version + 1, before.step + 1):
+                journal.append((before.step, entry))
 
     async def _journal(self, task: Task) -> list[tuple[int, Entry]]:
         journal = self._journals.pop(task.id, [])

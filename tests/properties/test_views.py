@@ -10,7 +10,7 @@ from bots.console import wire
 from core.model.inquiries import Action, Kind, Label, Verb
 from core.model.team import EffectClass
 from core.model.work import Failure, Handoff
-from core.rules import views
+from core.rules import controls, views
 from tests.unit.view_samples import MONDAY_MS, NONCE, TEAM, inquiry, task
 
 NASTY = "\x1b\x07\r\x00\x9b\u202e\u2066\u200b\u200d\u2028\ufeff\U000e0041"
@@ -81,16 +81,25 @@ def test_a_card_keeps_its_bounds(some, needs):
     assert all(len(f.name) <= views.NAME_MAX and len(f.shown) <= views.SHOWN_MAX for f in card.fields)
     assert 1 <= len(card.buttons) <= views.OPTIONS_MAX + 2
     assert all(len(button.label) <= views.LABEL_MAX for button in card.buttons)
-    assert all(len(button.control.encode("ascii")) <= views.CONTROL_BYTES_MAX for button in card.buttons)
+    assert all(len(button.control.encode("ascii")) <= controls.CONTROL_BYTES_MAX for button in card.buttons)
     assert all(views.parse_control(button.control) for button in card.buttons)
     assert len({button.key for button in card.buttons}) == len(card.buttons)
     assert not any(hidden(text, "\n\u200c\u200d") for text in every_text(card))
 
 
+def paths_of(some):
+    """Arguments, and the members of objects whose names are no paths themselves."""
+    for name, value in (some.action.arguments if some.action else {}).items():
+        if isinstance(value, dict) and value and not any("." in member for member in value):
+            yield from (f"{name}.{member}" for member in value)
+        else:
+            yield name
+
+
 @given(inquiries)
 def test_every_argument_is_on_the_whole_card(some):
     whole = [field.name for field in views.whole_of(some)]
-    expected = [views.visible(name) for name in some.action.arguments] if some.action else []
+    expected = [views.visible(path) for path in paths_of(some)]
     assert whole[: len(expected)] == expected
 
 

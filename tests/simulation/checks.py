@@ -254,7 +254,7 @@ def _core(task: Task) -> dict[str, object]:
 def questions(world: World) -> Iterator[str]:
     """Nobody is asked what became of an action whose outcome could have been known."""
     asked = [one for one in world.store._tables.inquiries.values() if one.kind is Kind.RECONCILE]
-    allowed = world.unknowable_n + len(world.outside.raises) * 100
+    allowed = len(world.unknowable) + len(world.outside.raises)
     if len(asked) > allowed:
         yield f"P2: {len(asked)} questions for {allowed} actions that nobody can know about"
     if world.outside.remembers and asked and not world.outside.raises:

@@ -19,9 +19,9 @@ from core.model import unit as u
 from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, StoreFullError
 from core.model.events import Event
 from core.model.ids import digest_of
-from core.model.team import Team, ToolSpec
+from core.model.team import EffectClass, Team, ToolSpec
 from core.model.views import Post
-from core.model.work import Failure, Reply, Task, ToolResult
+from core.model.work import Failure, Reply, RunTool, Task, ToolResult
 from core.ports import Intake, ModelRequest, Workplace
 
 START_MS = 1_800_000_000_000
@@ -121,10 +121,11 @@ class Life:
 class SimStore:
     """One life's hands on the store that outlives it."""
 
-    def __init__(self, inner: MemoryStore, life: Life, firsts: dict[str, Task]) -> None:
+    def __init__(self, inner: MemoryStore, life: Life, firsts: dict[str, Task], unknowable: list[str]) -> None:
         self._inner = inner
         self._life = life
         self._firsts = firsts  # every task as its first step left it
+        self._unknowable = unknowable  # what was taken over after it had begun, and cannot be repeated
 
     @property
     def read(self) -> MemoryReads:
@@ -146,9 +147,15 @@ class SimStore:
 
     async def claim_effects(self, claim: u.ClaimEffects) -> tuple[u.LeasedEffect, ...]:
         leased = await self._inner.claim_effects(claim)
+        self._unknowable.extend(item.effect.id for item in leased if self._begun(item))
         if leased:
             await self._life.point("after claim")
         return leased
+
+    def _begun(self, leased: u.LeasedEffect) -> bool:
+        effect = leased.effect
+        once = isinstance(effect, RunTool) and effect.effect is EffectClass.ONCE
+        return leased.again and once and (effect.grant is None or effect.id in self._inner._tables.attempts)
 
     async def claim_posts(self, claim: u.ClaimPosts) -> tuple[u.LeasedPost, ...]:
         leased = await self._inner.claim_posts(claim)

@@ -22,10 +22,10 @@ from core.adapters.models.scripted import Script, ScriptedModel
 from core.model import unit as u
 from core.model.errors import StoreFullError
 from core.model.events import CommandReceived, Conversation, ControlPressed, Event, FormSubmitted, MessageReceived, Sender
-from core.model.inquiries import AttemptState, Inquiry
-from core.model.team import EffectClass, Team
+from core.model.inquiries import Inquiry
+from core.model.team import Team
 from core.model.views import Answer, InquiryCard, Line, Post, Trouble
-from core.model.work import RunTool, Task
+from core.model.work import Task
 from core.ports import Tool
 from core.rules import words
 from core.runtime.context import Context
@@ -91,12 +91,12 @@ class World:
         )
         self.model = ScriptedModel(script)
         self.firsts: dict[str, Task] = {}
+        self.unknowable: list[str] = []
         self.lives: list[Life] = []
         self.engines: dict[Life, Engine] = {}
         self.pressed: list[tuple[str, str, str]] = []  # person, verb, inquiry: what people really did
         self.crashes: list[str] = []
         self.thefts_n = 0
-        self.unknowable_n = 0  # attempts under way when the process died or was robbed
         self.errors: list[str] = []
         self.events_n = 0
         self._work = 0
@@ -111,13 +111,13 @@ class World:
     def command(self, name: str, *arguments: str, by: str = "ana") -> str:
         return self._happens(CommandReceived, by, name=name, arguments=arguments)
 
-    def press(self, verb: str, by: str = "ana", *, tool: str = "", **fields: str) -> None:
+    def press(self, verb: str, by: str = "ana", **fields: str) -> None:
         """Press the button of that verb on the oldest card that has one. Where no card arrived, say it as a command."""
         for post in self.cards():
             inquiry = self.inquiry(post.view.inquiry)
             button = next((b for b in post.view.buttons if b.label == LABELS[verb]), None)
-            if button is None or (tool and (inquiry.action is None or inquiry.action.tool != tool)):
-                continue
+            if button is None or post.view.revision != inquiry.revision:
+                continue  # the card as it is now never arrived: the inbox has it
             self.pressed.append((by, verb, inquiry.id))
             if fields:
                 self._happens(FormSubmitted, by, control=button.control, fields=fields)
@@ -165,7 +165,8 @@ class World:
         return [post.view.text for post in self.posts if isinstance(post.view, Line)]
 
     def cards(self) -> list[Post]:
-        return [post for post in self.posts if isinstance(post.view, InquiryCard)]
+        """The newest card of each inquiry. (An older one stays where its send was uncertain: it has no receipt.)"""
+        return list({post.slot: post for post in self.posts if isinstance(post.view, InquiryCard)}.values())
 
     def tasks(self) -> list[Task]:
         return [row.task for row in self.store._tables.tasks.values()]
@@ -210,14 +211,13 @@ class World:
 
     async def restart(self) -> None:
         """A new process takes over the store: the leases of the one before are void."""
-        self.unknowable_n += self._under_way()
         await self._bury()
         await self._begin()
 
     async def _begin(self) -> None:
         await self.store.new_boot()
         life = Life(self.hazards)
-        store = SimStore(self.store, life, self.firsts)
+        store = SimStore(self.store, life, self.firsts, self.unknowable)
         tools: dict[str, Tool] = {spec.name: SimTool(spec, self.outside, life) for spec in company.WORK_TOOLS}
         context = Context(
             store=store,
@@ -264,21 +264,7 @@ class World:
     async def _rob(self) -> None:
         """A second engine starts while the first still runs, as after a pause too long: every lease changes hands."""
         self.thefts_n += 1
-        self.unknowable_n += self._under_way()
         await self._begin()
-
-    def _under_way(self) -> int:
-        """Effects that cannot be repeated, started, with no outcome on record."""
-        tables = self.store._tables
-        once = [
-            row
-            for row in tables.effects.values()
-            if row.state is u.EffectState.STARTED
-            and isinstance(row.effect, RunTool)
-            and row.effect.effect is EffectClass.ONCE
-        ]
-        begun = {key for key, attempt in tables.attempts.items() if attempt.state is AttemptState.STARTED}
-        return sum(row.effect.grant is None or row.effect.id in begun for row in once)
 
     # --- Driving ----------------------------------------------------------------------------------------------------
 
@@ -330,7 +316,7 @@ class World:
         """One action that may have something to do, of one life, unless another of its kind is under way."""
         choices = [
             (life, name)
-            for life in self.lives
+            for life in self.lives[-1:]  # one that was robbed ends what it has begun, and begins nothing
             for name in self._actions(life)
             if self._quiet.get((life, name)) != self._work and not any(t.get_name() == name for t in life.tasks)
         ]
@@ -345,15 +331,21 @@ class World:
         return True
 
     def _actions(self, life: Life) -> dict[str, Callable[[], Awaitable[bool]]]:
-        actions = {"sweep": self._sweep, "work": self._do, "send": self._send, "draw": self._draw, "seal": self._seal}
-        if life is self.lives[-1]:
-            actions["receive"] = self._receive
+        actions = {
+            "receive": self._receive,
+            "sweep": self._sweep,
+            "work": self._do,
+            "send": self._send,
+            "draw": self._draw,
+            "seal": self._seal,
+        }
         return {name: partial(action, life) for name, action in actions.items()}
 
     async def _receive(self, life: Life) -> bool:
         if not self.screen.pending:
             return False
-        event = self.screen.pending[0]
+        n = self.hazards.chance.randrange(len(self.screen.pending)) if self.hazards.trouble() else 0
+        event = self.screen.pending[n]
         await life.point("before accept")
         try:
             await self.engines[life].intake.accept(event)
