@@ -90,7 +90,7 @@ async def test_a_viewer_reads_along_and_gives_no_work() -> None:
     assert await table.order("/ask do it", "vic") == replies.MAY_NOT_ASK
     assert await table.order("/stop all", "vic") == replies.MAY_NOT_ASK
     assert await table.order("/whoami", "vic") == "Vic, viewer"
-    assert "Runs ./ship.sh landing" in await table.order("/view", "vic") or "ship" in await table.order("/view", "vic")
+    assert "landing" in await table.order("/view", "vic")
 
 
 # --- Naming an inquiry -----------------------------------------------------------------------------------------------
@@ -152,8 +152,6 @@ async def test_a_denial_that_needs_a_reason_asks_for_one() -> None:
 
 async def test_an_edit_is_a_new_revision_and_the_old_button_is_stale() -> None:
     table = await shipping(THREE)
-    old = table.button("approve")
-    assert await table.order("/edit {args", "bob").__class__ is str if False else True
     assert (await table.order("/edit {not json", "bob")).startswith("That edit is not a JSON object")
     assert (await table.order("/edit 5", "bob")).startswith("That edit is not a JSON object")
     assert (await table.press("edit", "bob", edit="[]")).startswith("That edit is not a JSON object")
@@ -170,7 +168,6 @@ async def test_an_edit_is_a_new_revision_and_the_old_button_is_stale() -> None:
     assert await alone.press("approve") == notes.CONFIRM
     assert await alone.press("approve") == notes.APPROVED
     assert alone.tools["run_command"].ran[0][0]["args"] == {"site": "docs"}
-    assert old != first or True
 
 
 async def test_asking_back_takes_the_request_back_and_says_why() -> None:
@@ -197,7 +194,7 @@ async def test_a_question_is_answered_by_whoever_may_give_work() -> None:
 
 async def test_a_question_may_be_dismissed() -> None:
     table = await asking()
-    assert await table.press("dismiss") == notes.DISMISSED
+    assert await table.order("/dismiss") == notes.DISMISSED
     assert "it is not a no" in table.results()[0]
     assert table.answer == "painted"
 

@@ -11,7 +11,7 @@ from core.model.inquiries import Evidence, InquiryState, Kind, Label, Resolution
 from core.model.team import Tier
 from core.model.views import Answer, Branch, Trouble
 from core.model.work import CallState, Failure, Handoff, Phase
-from core.rules import text, views, words
+from core.rules import controls, text, views, words
 from tests.unit.view_samples import DEPLOY, HOUR_MS, MONDAY_MS, NONCE, TEAM, call, child, inquiry, question, task
 
 NOW_MS = MONDAY_MS - 5 * HOUR_MS
