@@ -109,7 +109,7 @@ def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText
         return None
     if front.id != role:
         line = next((n for n, text in enumerate(soul.splitlines(), 1) if text.startswith("id:")), 1)
-        found.fail(f"id is {front.id}", f"{role}, as in team.yaml", file=file, line=line)
+        found.notice(f"id is {front.id}, and {role} in team.yaml, which is what counts", file=file, line=line)
     return RoleText(front=front, soul=body, **parts)
 
 

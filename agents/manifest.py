@@ -246,7 +246,7 @@ def read(text: str, file: str, shape: type[T], *, lines_before: int = 0) -> Docu
         return document
     if node is None:
         document.lines[()] = lines_before + 1
-        document.fail("it is empty", _keys(shape))
+        document.fail("it is empty", _expected(shapes.type_info(shape)))
         return document
     value = _Reader(document, lines_before).value(node, shapes.type_info(shape), ())
     document.value = None if value is _BAD else value

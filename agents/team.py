@@ -346,7 +346,7 @@ class _Builder:
     def _doing(self, role: str) -> str:
         """What a role can do that its reader cannot guess: its commands that change something."""
         mine = [self._commands[name] for name in self._rows[role].commands]
-        about = [command.about or command.name for command in mine if command.effect is not EffectClass.READ]
+        about = [command.about or _bare(command) for command in mine if command.effect is not EffectClass.READ]
         return f" ({'; '.join(about)})" if about else ""
 
     def _reach(self, start: str) -> list[str]:
@@ -358,6 +358,12 @@ class _Builder:
             reached += [name for name in dict.fromkeys(below) if name not in reached]
             at += 1
         return reached[1:]
+
+
+def _bare(command: Command) -> str:
+    """What a command without a description can be known by: its name, and what it may be called with."""
+    values = [str(value) for schema in command.args.values() for value in schema.get("enum", ())]
+    return f"{command.name} {', '.join(values)}" if values else command.name
 
 
 def _budget(row: BudgetRow) -> Budget:

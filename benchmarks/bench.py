@@ -19,13 +19,13 @@ import msgspec
 
 from agents import workspace
 from agents.tools import control
-from bots.app import House, Workspace
+from bots.app import House, Workspace, set_up_log
 from core.adapters.models.scripted import ScriptedModel, Step
 from core.model.events import ControlPressed, Conversation, MessageReceived, Sender
 from core.model.team import Budget, EffectClass, Json, ModelSpec, Person, Team, Tier, ToolSpec
 from core.model.unit import Answer as CommitAnswer
 from core.model.unit import Applied, Unit
-from core.model.views import Answer, InquiryCard, Line, Post, Trouble
+from core.model.views import Answer, InquiryCard, Post, Trouble
 from core.model.work import ToolResult
 from core.ports import Intake, ModelRequest, Platform, Tool, Workplace
 from core.runtime.context import Context
@@ -63,8 +63,8 @@ class Scale:
 
     repeats: int = 3
     turns: int = 10  # of each task; a task ends at its last
-    raw_batches: int = 20
-    raw_units: int = 400
+    raw_batches: int = 8
+    raw_units: int = 40
     approvals: int = 48
     messages: int = 40
     inquiries: int = 100_000
@@ -74,10 +74,7 @@ class Scale:
     @classmethod
     def quick(cls, *, peers: bool) -> Scale:
         """Under a minute, to see that every row comes; its figures are rough."""
-        return cls(
-            repeats=1, raw_batches=10, raw_units=200, approvals=16, messages=10, inquiries=5_000, idle_seconds=2.0,
-            peers=peers,
-        )  # fmt: skip
+        return cls(repeats=1, approvals=16, messages=10, inquiries=5_000, idle_seconds=2.0, peers=peers)
 
 
 class FixedTeam:
@@ -141,7 +138,7 @@ def bench_team(shipped: Team) -> Team:
 
 def place(name: str) -> Path:
     """A new folder beside the results, on the disk that is measured."""
-    folder = OUT / "work" / f"{name}-{uuid4().hex[:8]}"
+    folder = OUT / ".work" / f"{name}-{uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     return folder
 
@@ -229,8 +226,7 @@ class People(Platform):
                     sender=Sender(account="bench:ben", name="Ben"),
                     control=buttons[0].control,
                 )
-                assert self._intake is not None
-                await self._intake.accept(press)
+                await self._engine().accept(press)
             case Answer() if waiting and not waiting.done():
                 waiting.set_result(time.perf_counter())
             case Trouble(what=text) if waiting and not waiting.done():
@@ -242,9 +238,13 @@ class People(Platform):
     async def find_sent(self, post: Post) -> str | None:
         return None
 
+    def _engine(self) -> Intake:
+        if self._intake is None:
+            raise RuntimeError("the engine does not run yet")
+        return self._intake
+
     async def ask(self, channel: str, text: str) -> tuple[float, float]:
         """Say it in a conversation of its own; when it was said, and when the answer was about to be shown."""
-        assert self._intake is not None
         answer: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.answered[channel] = answer
         begun = time.perf_counter()
@@ -255,7 +255,7 @@ class People(Platform):
             sender=Sender(account="bench:ana", name="Ana"),
             text=text,
         )
-        await self._intake.accept(message)
+        await self._engine().accept(message)
         async with asyncio.timeout(60):
             return begun, await answer
 
@@ -271,12 +271,13 @@ async def opened(
     folder = place(name)
     workspace.init(folder, "twelve")
     house = await House.open(Workspace(folder), {})
+    set_up_log(house.workspace)  # logging costs what it costs
     try:
         timeline = Timeline(house.store, keep=keep)
         house.store = timeline  # type: ignore[assignment]
         team = bench_team(house.teams.current())
         house.teams = FixedTeam(team)  # type: ignore[assignment]
-        house.intake = type(house.intake)(timeline, house.bus)  # type: ignore[arg-type]
+        house.intake = type(house.intake)(timeline, house.bus)
         engine = await house.engine({people.name: people} if people else {})
         tools: Mapping[str, Tool] = {spec.name: Work(spec) for spec in (NOTE, PUBLISH)}
         engine.context.tools = lambda _team: tools

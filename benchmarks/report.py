@@ -1,4 +1,4 @@
-"""The targets, the table, and the rule for the exit code: a row that misses is news, a row that is not there is an error.
+"""The targets, the table, and the rule for the exit code: a row that misses is news, one that is not there an error.
 
 Disks differ by twenty times, so targets are ratios within one run wherever speed is meant.
 """
@@ -71,6 +71,8 @@ TARGETS: Final = (
     Target(key="dbos-approval", says="DBOS on SQLite, recv + send, 16", unit="/s", peer=True),
     Target(key="step-langgraph", says="step, 16 tasks, against LangGraph", unit="x", bound=10, digits=1, peer=True),
     Target(key="approval-langgraph", says="approval, 16, against LangGraph", unit="x", bound=10, digits=1, peer=True),
+    Target(key="step-dbos", says="step, 16 tasks, against DBOS", unit="x", digits=1, peer=True),
+    Target(key="approval-dbos", says="approval, 16, against DBOS", unit="x", digits=1, peer=True),
     Target(key="inquiries-memory", says="open inquiries: memory added", unit=" MB", want=Want.AT_MOST, bound=20),
     Target(
         key="inquiries-cpu",
@@ -95,9 +97,7 @@ TARGETS: Final = (
     Target(key="ready", says="start to ready to serve", unit=" ms", want=Want.AT_MOST, bound=1000),
     Target(key="memory-idle", says="memory, twelve roles, idle", unit=" MB", want=Want.AT_MOST, bound=60),
     Target(key="memory-used", says="memory after 20 messages", unit=" MB", want=Want.AT_MOST, bound=120),
-    Target(
-        key="first-body", says='first model request for "hello"', unit=" bytes", want=Want.AT_MOST, bound=8191
-    ),
+    Target(key="first-body", says='first model request for "hello"', unit=" bytes", want=Want.AT_MOST, bound=8191),
     Target(key="prefix", says="the second request keeps the first's prefix", unit="", bound=1),
 )
 """Every row of the table of targets, and the anchors that the ratios are made of."""

@@ -18,6 +18,7 @@ from agents.team import FileTeamSource
 from agents.tools import registry
 from agents.tools.commands import CommandResolver
 from agents.tools.spool import Spool
+from bots import scheduling
 from core.adapters.models.anthropic import AnthropicModel
 from core.adapters.models.offline import OfflineModel
 from core.adapters.models.openai import OpenAIModel
@@ -153,7 +154,10 @@ class House:
         return EngineLock(self.workspace.state)
 
     async def engine(self, platforms: Mapping[str, Platform]) -> Engine:
-        """An engine on this workspace. Hold the lock: every lease of an earlier boot is void from here on."""
+        """An engine on this workspace. Hold the lock: every lease of an earlier boot is void from here on.
+        Raises ConfigError (TeamErrors) for schedules that are wrong.
+        """
+        schedules = scheduling.schedules_of(self.workspace.root, self.teams.current(), self.store, self.clock)
         boot = await self.store.new_boot()
         context = Context(
             store=self.store,
@@ -168,7 +172,7 @@ class House:
             secret=await self._secret(),
             holder=f"{boot}:{os.getpid()}",
         )
-        engine = Engine(context)
+        engine = Engine(context, sources={"schedules": schedules.run} if schedules else None)
         self._status = engine.status
         await engine.keep_definition()
         self.store.watch(self._wake)

@@ -169,6 +169,7 @@ class FakeTool:
     ran: list[tuple[dict[str, Any], Workplace]] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf: bool = False  # a cancel does not reach what runs
     does: Callable[[dict[str, Any], Workplace], Awaitable[Any]] | None = None
     on_cancel: Callable[[str], Awaitable[None]] | None = None
 
@@ -180,7 +181,8 @@ class FakeTool:
 
     async def cancel(self, attempt: str) -> None:
         self.cancelled.append(attempt)
-        self.let_go.set()
+        if not self.deaf:
+            self.let_go.set()
         if self.on_cancel is not None:
             await self.on_cancel(attempt)
 
@@ -348,7 +350,7 @@ class Table:
     def answer(self) -> str:
         """The last answer to a request, whole."""
         last = self.answers[-1]
-        return last.text if isinstance(last, Answer) else "\n".join((last.what, last.means, last.remedy))
+        return last.text if isinstance(last, Answer) else f"{last.what}\n{last.means}\n{last.remedy}"
 
     @property
     def statuses(self) -> list[StatusLine]:
@@ -425,6 +427,12 @@ class Table:
         self.log += entries
         broken = [e for e in entries if e["log_level"] == "error" and e["event"] not in self.expect]
         assert not broken, broken
+
+    async def settle_later(self, *, seconds: float, times: int) -> None:
+        """Settle, turn the clock, and again, so often."""
+        for _ in range(times):
+            self.turn_clock(seconds=seconds)
+            await self.settle()
 
     async def _round(self) -> bool:
         engine = self.engine

@@ -100,9 +100,10 @@ class RunCommand:
         name, attempt = str(arguments.get("command")), place.attempt
         if place.again:
             look = await asyncio.to_thread(self._spool.look, attempt)
-            if not isinstance(look, spool.NotStarted):
+            lost = isinstance(look, spool.Unknown) and self._may_rerun(name)
+            if not lost and not isinstance(look, spool.NotStarted):
                 return await self._outcome(name, attempt)
-            attempt = _second(attempt)  # the first is void by now: it will certainly never run
+            attempt = _second(attempt)  # the first is over: it will certainly never run from here on
         try:
             command = await asyncio.to_thread(self._build, arguments, place)
         except RefusedError as refused:
@@ -117,6 +118,11 @@ class RunCommand:
         """SIGTERM, then SIGKILL; what has not started will not."""
         await self._spool.cancel(attempt)
         await self._spool.cancel(_second(attempt))
+
+    def _may_rerun(self, name: str) -> bool:
+        """Its class says that a second run does no harm (ENGINE.md, pitfall 2); the key in SIGNOFF_KEY stays."""
+        command = self._team.commands.get(name)
+        return command is not None and command.effect in {EffectClass.READ, EffectClass.IDEMPOTENT}
 
     async def _unless_ran(self, name: str, attempt: str, place: Workplace, refused: RefusedError) -> ToolResult:
         """A second try may have run before the engine stopped, and the program may be gone since."""
@@ -150,7 +156,7 @@ class RunCommand:
             return spool.Command(
                 argv=(str(program), *argv_of(command, args)[1:]),  # the very words the approver saw
                 cwd=home,
-                env={"PATH": programs.SYSTEM_PATH, "HOME": home, "LANG": "C.UTF-8"},
+                env={"PATH": programs.SYSTEM_PATH, "HOME": home, "LANG": "C.UTF-8", "SIGNOFF_KEY": place.attempt},
                 executable_digest=digest,
                 seconds_max=min(command.seconds_max, place.seconds_max),
                 output_bytes_max=OUTPUT_BYTES_MAX,

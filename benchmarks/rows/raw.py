@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,26 +42,22 @@ def blobs_of(unit: u.Unit) -> Blobs:
     return Blobs(task=encode(task), entries=tuple(encode(entry) for entry in entries), effect=encode(effect))
 
 
-def rates(blobs: Blobs, *, batches: int, units: int) -> tuple[float, float]:
-    """Units a second: 64 a commit, then 1 a commit."""
+@contextmanager
+def opened(blobs: Blobs) -> Iterator[Raw]:
+    """A database of the store's own schema and settings, with 64 tasks in it."""
     folder = place("raw")
     try:
         with closing(migrate.connect(folder / "raw.db", now_ms=0)) as connection:
-            writer = _Writer(connection, blobs)
-            writer.write(TASKS)  # warm
-            begun = time.perf_counter()
-            for _ in range(batches):
-                writer.write(TASKS)
-            many = batches * TASKS / (time.perf_counter() - begun)
-            begun = time.perf_counter()
-            for _ in range(units):
-                writer.write(1)
-            return many, units / (time.perf_counter() - begun)
+            raw = Raw(connection, blobs)
+            raw.write(TASKS)  # warm
+            yield raw
     finally:
         remove(folder)
 
 
-class _Writer:
+class Raw:
+    """Writes steps."""
+
     def __init__(self, connection: sqlite3.Connection, blobs: Blobs) -> None:
         self._cursor = connection.cursor()
         self._blobs = blobs
@@ -89,6 +86,13 @@ class _Writer:
         self._cursor.execute(
             "INSERT INTO reservations (id, scope, tokens, microusd) VALUES (?, 'bench', 9000, 100)", (head[0],)
         )
+
+    def rate(self, batch: int, commits: int) -> float:
+        """Units a second, `batch` of them a commit."""
+        begun = time.perf_counter()
+        for _ in range(commits):
+            self.write(batch)
+        return batch * commits / (time.perf_counter() - begun)
 
     def write(self, tasks: int) -> None:
         """The next step of each of the first so many tasks, in one transaction."""

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from statistics import median
+from typing import Final
 
 from benchmarks.bench import PLATFORM, ROLE, People, Scale, Script, opened, running
 from benchmarks.report import Figure
@@ -22,6 +23,9 @@ from core.ports import ModelRequest
 from core.rules.plan import begin
 from core.runtime.context import Context
 from core.runtime.perform import Performer
+
+ROUNDS: Final = 5
+"""Of short bursts in each repeat: medians are of all of them."""
 
 
 def thinking(turns: int) -> Script:
@@ -94,36 +98,42 @@ async def a_step_of(turns: int) -> raw.Blobs:
 
 
 async def measure(scale: Scale) -> AsyncIterator[Figure]:
-    """Every repeat takes each figure once, so that a ratio's two sides saw the same machine."""
-    blobs = await a_step_of(scale.turns)
+    """Every round takes each figure once in a short burst, so that a ratio's two sides saw the same disk."""
+    turns = scale.turns
+    blobs = await a_step_of(turns)
     found: dict[str, list[float]] = {}
 
     def keep(key: str, value: float) -> float:
         found.setdefault(key, []).append(value)
         return value
 
-    async with (
-        opened("steps", thinking(scale.turns)) as (_, plain, _),
-        opened("effects", doing(scale.turns)) as (_, acting, _),
-    ):
-        await turns_a_second(plain, "warm", 16, scale.turns)
-        await turns_a_second(acting, "warm", 16, scale.turns)
-        for repeat in range(scale.repeats):
-            raw_64, raw_1 = raw.rates(blobs, batches=scale.raw_batches, units=scale.raw_units)
-            keep("raw-64", raw_64)
-            keep("raw-1", raw_1)
-            step_64 = keep("step-64", await turns_a_second(plain, f"a{repeat}", 64, scale.turns))
-            ones = [await turns_a_second(plain, f"b{repeat}-{n}", 1, scale.turns) for n in range(16)]
-            step_1 = keep("step-1", median(ones))
-            some = [await turns_a_second(plain, f"c{repeat}-{n}", 16, scale.turns) for n in range(3)]
-            step_16 = keep("step-16", median(some))
-            effects = [await turns_a_second(acting, f"d{repeat}-{n}", 16, scale.turns) for n in range(3)]
-            keep("effect-step", median(effects) / step_16)
-            keep("step-64-raw", step_64 / raw_64)
-            keep("step-1-raw", step_1 / raw_1)
+    with raw.opened(blobs) as anchor:
+        async with (
+            opened("steps", thinking(turns)) as (_, plain, _),
+            opened("effects", doing(turns)) as (_, acting, _),
+        ):
+            await turns_a_second(plain, "warm", 16, turns)
+            await turns_a_second(acting, "warm", 16, turns)
+            for n in range(scale.repeats * ROUNDS):
+                raw_64 = keep("raw-64", anchor.rate(raw.TASKS, scale.raw_batches))
+                step_64 = keep("step-64", await turns_a_second(plain, f"a{n}", 64, turns))
+                raw_1 = keep("raw-1", median([anchor.rate(1, scale.raw_units // 4) for _ in range(5)]))
+                step_1 = keep("step-1", median([await turns_a_second(plain, f"b{n}-{k}", 1, turns) for k in range(5)]))
+                step_16 = keep("step-16", await turns_a_second(plain, f"c{n}", 16, turns))
+                effect_16 = await turns_a_second(acting, f"d{n}", 16, turns)
+                keep("effect-step", effect_16 / step_16)
+                keep("step-64-raw", step_64 / raw_64)
+                keep("step-1-raw", step_1 / raw_1)
     for key, values in found.items():
         yield Figure(key=key, value=median(values))
     yield Figure(key="approval-16", value=await approvals_a_second(scale))
+
+
+async def steps_beside(scale: Scale) -> float:
+    """Sixteen tasks, as in the table, for whoever compares right now."""
+    async with opened("beside", thinking(scale.turns)) as (_, context, _):
+        await turns_a_second(context, "warm", 16, scale.turns)
+        return median([await turns_a_second(context, f"b{n}", 16, scale.turns) for n in range(ROUNDS)])
 
 
 async def approvals_a_second(scale: Scale) -> float:

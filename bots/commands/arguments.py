@@ -57,7 +57,7 @@ def _working(add: _Add) -> None:
     run = add("run", "open the team here, in the terminal; without one, read a message a line")
     run.add_argument("--debug", action="store_true", help="log more, texts of messages too")
     say = add("say", "give the team work")
-    say.add_argument("text", metavar="TEXT", nargs="+")
+    say.add_argument("text", metavar="TEXT", nargs="+", help="- reads it from standard input")
     say.add_argument("--to", metavar="ROLE", help="who takes it (default: the team's lead)")
     say.add_argument("--wait", action="store_true", help="until it has ended or waits for a person")
 

@@ -21,12 +21,14 @@ _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
 
 def audit(parsed: argparse.Namespace) -> int:
     """Verify or export."""
-    return with_house(_verify if parsed.what == "verify" else _export)(parsed)
-
-
-async def _verify(parsed: argparse.Namespace, house: House) -> int:
-    """Recompute every link. Raises TerminalError, naming the first row that is wrong."""
+    if parsed.what == "export":
+        return with_house(_export)(parsed)
     wanted = _head_of(parsed.head)
+    return with_house(lambda _parsed, house: _verify(house, wanted))(parsed)
+
+
+async def _verify(house: House, wanted: tuple[int, str] | None) -> int:
+    """Recompute every link. Raises TerminalError, naming the first row that is wrong."""
     seq, head = 0, ""
     async for sealed in _rows(house):
         if sealed.seq != seq + 1:

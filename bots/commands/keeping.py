@@ -66,9 +66,11 @@ def _write_new(path: Path, text: str, mode: int) -> None:
 def check(parsed: argparse.Namespace) -> int:
     """Every error with its file and line; then what works but deserves a look."""
     from agents import team  # noqa: PLC0415
+    from bots import scheduling  # noqa: PLC0415
 
     workspace = Path(parsed.workspace).expanduser().resolve()
     errors, notices = team.check(workspace)
+    errors.extend(scheduling.check(workspace))
     for notice in notices:
         print(f"warning: {notice.file}:{notice.line}: {notice.what}")
     for error in errors:

@@ -48,6 +48,8 @@ def order(parsed: argparse.Namespace) -> int:
         case name if name in CONTROLLING:
             return with_house(_control)(parsed)
         case name if name in DECIDING:
+            if name == "edit":
+                _refuse_other_json(" ".join(parsed.text))
             return with_house(_decide)(parsed)
         case name:  # pragma: no cover
             raise AssertionError(name)
@@ -72,8 +74,6 @@ async def _send(house: House, person: Person, name: str, *arguments: str) -> Del
 async def _decide(parsed: argparse.Namespace, house: House) -> int:
     person = person_of(parsed, house.teams.current())
     text = " ".join(getattr(parsed, "text", ())) or getattr(parsed, "reason", "")
-    if parsed.command == "edit":
-        _refuse_other_json(text)
     inquiry = await the_only("inquiry", parsed.id, house.store.read.inquiry_ids)
     row = await _row(house, inquiry)
     show_whole(house, row)

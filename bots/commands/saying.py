@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from bots.app import House
 from bots.commands.delivery import Delivered, deliver
@@ -22,6 +23,7 @@ from core.model.events import MessageReceived
 from core.model.ids import TaskId, short
 from core.model.unit import TaskRow
 from core.model.work import Phase
+from core.rules.router import TEXT_BYTES_MAX
 from core.rules.views import answer_view
 
 LOOK_SECONDS = 0.1
@@ -31,6 +33,10 @@ LIVES_EVERY = 20
 def say(parsed: argparse.Namespace) -> int:
     """Refused inside a tool's run: agents hand work on by the matrix."""
     refuse_inside_a_run()
+    if parsed.text == ["-"]:  # longer than a command line may be
+        parsed.text = [sys.stdin.buffer.read(TEXT_BYTES_MAX + 1).decode("utf-8", "surrogateescape")]
+    if not "".join(parsed.text).strip():
+        raise UsageError("there is nothing to say", "signoff say TEXT")
     return with_house(_say)(parsed)
 
 
@@ -38,8 +44,6 @@ async def _say(parsed: argparse.Namespace, house: House) -> int:
     person = person_of(parsed, house.teams.current())
     # What the shell passed may be no UTF-8; what is stored is.
     text = " ".join(parsed.text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if not text.strip():
-        raise UsageError("there is nothing to say", "signoff say TEXT")
     conversation = conversation_of(house)
     event = MessageReceived(
         key=f"{PLATFORM}:{conversation.thread}",

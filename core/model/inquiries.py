@@ -142,6 +142,7 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, tag="Inquiry/1"):
     decide_by_ms: int | None = None
     execute_ms: int = 86_400_000
     at_deadline: str = "queue"
+    edited: bool = False  # people changed what would be done
     pressed_once: bool = False  # single operator: the first press was made on this revision
     supersedes: InquiryId | None = None
     resolution: Resolution | None = None

@@ -132,7 +132,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="Verdict/1"):
     reason: str = ""
     answer: Json = None
     grant: GrantId | None = None
-    action_arguments: dict[str, Json] | None = None  # the arguments as approved, after edits
+    action_arguments: dict[str, Json] | None = None  # the arguments as approved
+    edited: bool = False  # people changed them
     label: str = ""
 
 
@@ -144,8 +145,17 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     by_agent: bool = False
 
 
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step was told of the outside when it took the entry up: with them, a replay decides the same (P8)."""
+
+    fingerprints: dict[str, str] = {}
+    exhausted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
+    facts: Facts | None = None
 
 
 class Begun(_Entry, frozen=True, kw_only=True, tag="Begun/1"):

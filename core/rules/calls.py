@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import msgspec
 
@@ -33,7 +33,7 @@ from core.model.work import (
 )
 from core.rules import delegation, feedback, inquiry, policy
 from core.rules.actions import Act, act_of
-from core.rules.canonical import InvalidArgumentsError, action_digest, canonical, intent_of
+from core.rules.canonical import action_digest, intent_of
 from core.rules.schema import check_arguments
 
 CALLS_MAX = 32
@@ -115,10 +115,6 @@ def _take_up(desk: _Desk, call: Call, use: ToolUse) -> Call:
     checked = check_arguments(spec.parameters, use.arguments)
     if isinstance(checked, tuple):
         return _settled(desk, call, feedback.wrong_arguments(use.name, checked))
-    try:
-        canonical(checked)
-    except InvalidArgumentsError as error:
-        return _settled(desk, call, feedback.wrong_arguments(use.name, (str(error),)))
     call = msgspec.structs.replace(call, arguments=checked)
     match use.name:
         case "hand_off":
@@ -182,8 +178,7 @@ def _delegate(desk: _Desk, call: Call) -> Call:
         limits=str(arguments.get("limits") or ""),
         requires_approval=bool(arguments.get("requires_approval")),
     )
-    task = msgspec.structs.replace(desk.task, rounds=desk.out.rounds)
-    match delegation.hand_over(desk.team, task, target, brief):
+    match delegation.hand_over(desk.team, desk.task, target, brief):
         case Failure() as failure:
             return _settled(desk, call, failure)
         case delegation.Loop(failure=failure):
@@ -191,11 +186,15 @@ def _delegate(desk: _Desk, call: Call) -> Call:
             return call
         case delegation.Allowed(hops=hops, rounds=rounds, gated=gated):
             child = child_of(call.id)
-            desk.out.rounds = rounds
+            this_turn = desk.out.rounds[len(desk.task.rounds) :]
+            if not any(delegation.same_work(rounds[-1], other) for other in this_turn):  # a fan-out is one round
+                desk.out.rounds = (*desk.out.rounds, rounds[-1])
             desk.out.effects.append(
                 Delegate(call=call.id, child=child, role=target, brief=brief, hops=hops, rounds=rounds, gated=gated)
             )
             return msgspec.structs.replace(call, state=CallState.CHILD, child=child)
+        case never:  # pragma: no cover
+            assert_never(never)
 
 
 def _answer_child(desk: _Desk, call: Call) -> Call:

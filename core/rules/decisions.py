@@ -180,6 +180,7 @@ def closed(
         answer=_told(inquiry, answer),
         grant=grant.id if grant else None,
         action_arguments=inquiry.action.arguments if approved and inquiry.action else None,
+        edited=approved and inquiry.edited,
         label=inquiry.label.value,
     )
     return Decision(

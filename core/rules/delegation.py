@@ -43,7 +43,7 @@ def hand_over(team: Team, task: Task, target: str, brief: Brief) -> Allowed | Lo
     if refused is not None:
         return refused
     now = Round(source=task.role, target=target, kind=brief.kind, objective=brief.objective)
-    same = [earlier for earlier in task.rounds if _same_work(earlier, now)]
+    same = [earlier for earlier in task.rounds if same_work(earlier, now)]
     if len(same) >= team.rounds_max:
         return _loop(team, now, same)
     return Allowed(
@@ -84,7 +84,8 @@ def _too_far(team: Team, task: Task) -> Failure | None:
     )
 
 
-def _same_work(one: Round, other: Round) -> bool:
+def same_work(one: Round, other: Round) -> bool:
+    """The same kind between the same two, in either direction, in mostly the same words."""
     if {one.source, one.target} != {other.source, other.target} or one.kind != other.kind:
         return False
     a, b = (set(_WORD.findall(r.objective.casefold())) for r in (one, other))

@@ -40,11 +40,15 @@ from core.model.work import (
     CallModel,
     CancelChild,
     CancelInquiry,
+    Decided,
     Delegate,
     Entry,
+    Facts,
     Failure,
     Finish,
+    Lost,
     PushBack,
+    Replied,
     ReturnQuestion,
     RunTool,
     SetDeadline,
@@ -56,6 +60,7 @@ from core.rules.inquiry import needs_of
 from core.rules.step import Env, Step, step
 
 TITLE_CHARS_MAX = 80
+_NOTHING = Facts()
 MODEL_SECONDS_MAX = 900
 """With all its retries and waits; each request of its own ends after 120 s (the vendor adapters)."""
 LEASE_MARGIN_MS = 60_000
@@ -115,6 +120,7 @@ class Plan:
 
 def fold(plan: Plan, task: Task, entry: Entry) -> Task:
     """Step the task with this entry and write everything that follows into the plan. Returns the new state."""
+    entry = _with_facts(entry, plan.env)
     decided = step(task, entry, plan.env)
     new = msgspec.structs.replace(decided.task, version=task.version + 1)
     plan.roots.add(task.root)
@@ -124,6 +130,17 @@ def fold(plan: Plan, task: Task, entry: Entry) -> Task:
     for n, written in enumerate((entry, *decided.entries), start=task.step):
         plan.changes.append(AddEntry(task=task.id, n=n, entry=written))
     return new
+
+
+def _with_facts(entry: Entry, env: Env) -> Entry:
+    """Journal what the decision rests on besides the journal: of programs only where an action may be decided."""
+    acts = isinstance(entry, Replied | Decided | Lost)
+    facts = Facts(
+        fingerprints=dict(env.fingerprints) if acts else {},
+        exhausted=tuple(sorted(env.exhausted)),
+        denied=tuple(sorted(env.denied)),
+    )
+    return msgspec.structs.replace(entry, facts=facts) if facts != _NOTHING else entry
 
 
 def begin(plan: Plan, task: Task, entry: Begun) -> Task:
@@ -191,7 +208,10 @@ def _perform(plan: Plan, task: Task, effect: CallModel | RunTool) -> None:
         scope = budget.scope_of(role.id, budget.day_of(plan.team.zone, plan.env.now_ms))
         tokens, microusd = budget.worst_case(role, model)
         if role.budget.hard_stop:
-            plan.guards.append(budget.room(role, scope, tokens, microusd))
+            # Guards look before any change is made, so each must ask for what the plan holds already, too.
+            held = [c for c in plan.changes if isinstance(c, Reserve) and c.scope == scope]
+            tokens_n, microusd_n = sum(h.tokens for h in held) + tokens, sum(h.microusd for h in held) + microusd
+            plan.guards.append(budget.room(role, scope, tokens_n, microusd_n))
         plan.changes.append(Reserve(scope=scope, id=effect.id, tokens=tokens, microusd=microusd))
 
 

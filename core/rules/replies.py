@@ -83,6 +83,11 @@ def ran(duration_ms: int, failure: str) -> str:
     return f"failed after {took}: {failure}" if failure else f"ran in {took}"
 
 
+def not_run(why: str) -> str:
+    """Under a decided card: it was approved, and yet not run."""
+    return f"not run: {why}"
+
+
 def asks_back(person: str, question: str) -> str:
     """Why a request was taken back: somebody must know more before they decide."""
     return f"{person} asks before deciding: {question} (answer it in the text beside a new call)"

@@ -123,6 +123,7 @@ def edit(case: Case) -> Decision:
         **_fresh(inquiry),
         action=msgspec.structs.replace(act.action, secrets=action.secrets),
         digest=digest,
+        edited=True,
         intent=intent_of(inquiry.root, act.action.resource, act.action.verb),
         stages=stages,
         decide_by_ms=case.now_ms + (today.decide_ms if today else DAY_MS),

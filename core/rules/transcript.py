@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+import msgspec
+
 from core.model.ids import CallId, EffectId, TaskId, call_of
 from core.model.team import Json
 from core.model.work import (
     Begun,
     Brief,
     ChildEnded,
+    Decided,
     Entry,
     Failure,
     Handoff,
@@ -48,13 +51,19 @@ class _Page:
     use_of: dict[CallId, str] = field(default_factory=dict)
     results: dict[CallId, tuple[str, bool]] = field(default_factory=dict)
     said: list[tuple[int, str]] = field(default_factory=list)
+    edited: dict[CallId, str] = field(default_factory=dict)  # what people made of a call's arguments
+
+    def result(self, call: CallId) -> tuple[str, bool]:
+        """A call's result; with it, what was really run, if people changed that."""
+        text, failed = self.results.get(call, (NO_RESULT, True))
+        return (text + self.edited[call] if call in self.edited else text), failed
 
     def close(self, asked_at: int) -> Turn | None:
         """The message as it was when entry `asked_at` asked the model; what was said later stays for the next one."""
-        results = tuple((use, *self.results.get(call, (NO_RESULT, True))) for call, use in self.use_of.items())
+        results = tuple((use, *self.result(call)) for call, use in self.use_of.items())
         text = "\n\n".join(line for n, line in self.said if n <= asked_at)
         self.said = [(n, line) for n, line in self.said if n > asked_at]
-        self.use_of, self.results = {}, {}
+        self.use_of, self.results, self.edited = {}, {}, {}
         return Turn(by_agent=False, text=text, results=results) if results or text else None
 
 
@@ -80,6 +89,9 @@ def turns_of(task: TaskId, entries: Iterable[tuple[int, Entry]], asking: EffectI
                 page.results[entry.call] = result_text(entry.result)
             case ChildEnded():
                 page.results[entry.call] = child_text(entry)
+            case Decided(call=call, verdict=verdict) if verdict.edited and verdict.action_arguments is not None:
+                changed = msgspec.json.encode(verdict.action_arguments).decode()
+                page.edited[call] = f"\n(People changed the arguments before they approved; it ran with {changed})"
             case _:
                 pass  # nothing a model is told
     if closed := page.close(step_of(asking)):

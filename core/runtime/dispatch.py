@@ -25,7 +25,7 @@ from core.model.signals import (
     WordFromAsker,
 )
 from core.model.team import Person, Team
-from core.model.unit import Applied, CloseEvent, CloseSignal, State, StoredEvent, Table
+from core.model.unit import Applied, Change, CloseEvent, CloseSignal, Pause, State, StoredEvent, Table
 from core.model.views import Line, Post
 from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Stopped, Task, TimedOut
 from core.rules import policy, replies
@@ -61,7 +61,7 @@ class Dispatcher:
     async def sweep(self) -> float:
         """Deal with what there is now. Returns how long nothing will fall due, in seconds, at most SWEEP_SECONDS."""
         events, signals, next_due_ms = await self._context.store.due(BATCH_MAX)
-        lanes: dict[str, list[Callable[[], Awaitable[None]]]] = defaultdict(list)
+        lanes: dict[str, list[Callable[[], Awaitable[bool]]]] = defaultdict(list)
         for stored in events:
             lanes[stored.event.conversation.key].append(partial(self._event, stored))
         for signal in signals:
@@ -77,19 +77,22 @@ class Dispatcher:
 
     # --- Events -----------------------------------------------------------------------------------------------------
 
-    async def _event(self, stored: StoredEvent) -> None:
+    async def _event(self, stored: StoredEvent) -> bool:
+        """False: it is still to be dealt with, and what came after it in its conversation waits, too."""
         event = stored.event
         try:
             await self._deal_with(event)
         except StaleError:
-            pass  # another process was faster
+            return False  # another process was faster
         except StoreFullError:
             log.warning("event.waits", key=event.key, why="the disk is full")
             await self._context.clock.sleep(1)
+            return False
         except Exception as error:  # noqa: BLE001 - one event that cannot be dealt with must not hold up the others (pitfall 11)
             log.exception("event.failed", key=event.key)
             what = error.what if isinstance(error, SignoffError) else type(error).__name__
             await self._answer(event, replies.could_not(what))
+        return True
 
     async def _deal_with(self, event: Event) -> None:
         context = self._context
@@ -181,9 +184,12 @@ class Dispatcher:
 
     # --- Signals ----------------------------------------------------------------------------------------------------
 
-    async def _signal(self, signal: Signal) -> None:
+    async def _signal(self, signal: Signal) -> bool:
+        """False: as for events."""
         guards = (State(table=Table.SIGNAL, id=signal.id, states=("new",)),)
-        changes = (CloseSignal(id=signal.id),)
+        changes: tuple[Change, ...] = (CloseSignal(id=signal.id),)
+        if isinstance(signal.errand, StopOrder):  # a paused task is let go to wind down, in the step that ends it
+            changes = (*changes, Pause(scope=f"task:{signal.task}", paused=False))
         try:
             match signal.errand:
                 case DecideBy() as errand:
@@ -206,9 +212,11 @@ class Dispatcher:
         except StoreFullError:
             log.warning("signal.waits", signal=signal.id, why="the disk is full")
             await self._context.clock.sleep(1)
+            return False
         except Exception:  # noqa: BLE001 - as in _event
             log.exception("signal.failed", signal=signal.id)
             await self._close(signal)
+        return True
 
     async def _close(self, signal: Signal) -> None:
         """Nothing is left to do for it: what it speaks of is gone, or somebody else has dealt with it."""
@@ -237,6 +245,7 @@ class Dispatcher:
                 assert_never(errand)
 
 
-async def _in_order(lane: list[Callable[[], Awaitable[None]]]) -> None:
+async def _in_order(lane: list[Callable[[], Awaitable[bool]]]) -> None:
     for deal in lane:
-        await deal()
+        if not await deal():
+            return

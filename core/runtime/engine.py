@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from core.model.unit import Counts, PutBlob, SetMeta, Unit
+from core.ports import Intake
 from core.runtime.context import Context, log
 from core.runtime.dispatch import Dispatcher
 from core.runtime.intake import StoreIntake
@@ -22,8 +24,12 @@ LOOP_RESTART_SECONDS = 1.0
 class Engine:
     """Everything that runs. Correctness never depends on which of its loops is alive."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, *, sources: Mapping[str, Callable[[Intake], Awaitable[None]]] | None = None
+    ) -> None:
+        """`sources` give it work, as platforms do, but show nothing: schedules."""
         self.context = context
+        self.sources = dict(sources or {})
         self.intake = StoreIntake(context.store, context.bus)
         self.dispatcher = Dispatcher(context)
         self.worker = Worker(context)
@@ -60,6 +66,8 @@ class Engine:
         }
         for name, platform in self.context.platforms.items():
             loops[f"platform {name}"] = lambda platform=platform: platform.run(self.intake)  # type: ignore[misc]
+        for name, source in self.sources.items():
+            loops[f"source {name}"] = partial(source, self.intake)
         return loops
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:

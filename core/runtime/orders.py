@@ -19,7 +19,7 @@ from core.rules.plan import begin
 from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
 from core.runtime import inquiries
-from core.runtime.context import Context
+from core.runtime.context import Context, exhausted_scope
 
 
 class Orders:
@@ -184,7 +184,6 @@ class Orders:
         guards, changes = self._closing(event, task.id)
         plan.guards.extend(guards)
         plan.changes.extend(changes)
-        plan.changes.append(Pause(scope=f"task:{task.id}", paused=False))
         plan.signal(f"{event.key}:stop", task.id, StopOrder(by=person.name))
         plan.audit(task.id, event.key, "task.stop-ordered", principal=person.id, account=event.sender.account)
         post_id = post_of("answer", event.key)
@@ -192,13 +191,15 @@ class Orders:
         plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
         await self._context.commit(plan)
 
-    async def _retry(self, event: Event, team: Team, person: Person, task: Task) -> None:
+    async def _retry(
+        self, event: Event, team: Team, person: Person, task: Task, exhausted: frozenset[str] = frozenset()
+    ) -> None:
         """The whole piece of work again, from its root, as a new task under today's definition."""
         root = await self._context.store.read.task(task.root)
         if root is None or not root.phase.final:
             await self._say(event, replies.not_over(task.root))
             return
-        env = self._context.env(team)
+        env = self._context.env(team, exhausted=exhausted)
         new_id = task_of_event(event.key)
         role = root.role if root.role in team.roles else team.lead
         new = Task(
@@ -224,7 +225,9 @@ class Orders:
         post_id = post_of("answer", event.key)
         line = Line(text=replies.retrying(root.id, new_id))
         plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=env.now_ms))
-        await self._context.commit(plan)
+        scope = exhausted_scope(await self._context.commit(plan))
+        if scope is not None and scope not in exhausted:
+            await self._retry(event, team, person, task, exhausted | {scope})
 
     async def _pause(self, event: Event, team: Team, person: Person | None, order: Control) -> None:
         if person is None or not person.may_approve:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,7 @@ from core.model.team import EffectClass, Team
 from core.model.unit import (
     AddAudit,
     AddEffect,
+    AddEntry,
     Applied,
     Audit,
     Change,
@@ -32,6 +32,7 @@ from core.model.unit import (
     PutAttempt,
     PutBlob,
     Refused,
+    RequeueEffect,
     Settle,
     State,
     Table,
@@ -62,8 +63,31 @@ from core.runtime.context import Context, insist, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.requests import Requests, RequestTooLargeError
 
+ATTEMPTS_MAX = 3
+BROKEN_WAIT_MS = 10_000
+"""An effect that breaks the engine's own code is tried again, then given up in words: never left leased."""
 BLOB_BYTES_MIN = 4_096
 """Outputs over this are kept once, as blobs by hash; the journal holds the hash."""
+CANCEL_SECONDS_MAX = 15
+
+
+class _Stop:
+    """An order to stop an effect. It may come before there is anything to stop: then it is kept until there is."""
+
+    def __init__(self) -> None:
+        self.ordered = False
+        self._act: Callable[[], object] | None = None
+
+    def order(self) -> None:
+        self.ordered = True
+        if self._act is not None:
+            self._act()
+
+    def by(self, act: Callable[[], object]) -> None:
+        """From now on, this is how."""
+        self._act = act
+        if self.ordered:
+            act()
 
 
 class Performer:
@@ -72,30 +96,55 @@ class Performer:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._requests = Requests(context.store.read)
-        self._aborts: dict[EffectId, Callable[[], None]] = {}
+        # Of what is being performed here. An effect taken over from a holder in this very process is there twice.
+        self._stops: defaultdict[EffectId, _Stop] = defaultdict(_Stop)
         context.on_abort.append(self._abort)
 
     def _abort(self, effect: EffectId) -> None:
-        if stop := self._aborts.get(effect):
-            stop()
+        if stop := self._stops.get(effect):
+            stop.order()
 
     async def run(self, leased: LeasedEffect) -> None:
         """Perform it and whatever it starts in turn, until nothing is left to this holder."""
         pending: list[LeasedEffect] = [leased]
         while pending:
             current = pending.pop()
+            self._stops[current.effect.id] = _Stop()
             try:
                 task, started = await self._perform(current)
             except StaleError as error:  # fenced off: another holder has it, and its outcome stands
                 log.info("effect.stale", effect=current.effect.id, why=str(error))
                 continue
+            except Exception:  # noqa: BLE001 - a bug of ours holds up one effect for a while, and nothing for ever (P5)
+                log.exception("effect.broke", effect=current.effect.id, task=current.task.id)
+                started = await self._give_back(current)
+                task = current.task
+            finally:
+                self._stops.pop(current.effect.id, None)
             pending.extend(
                 LeasedEffect(effect=add.effect, task=task, fence=1, again=False, attempt_n=1) for add in started
             )
 
+    async def _give_back(self, leased: LeasedEffect) -> list[AddEffect]:
+        """Let it be tried again after a while; the last time its outcome is that there is none."""
+        effect, now_ms = leased.effect, self._context.clock.now_ms()
+        if leased.attempt_n < ATTEMPTS_MAX:
+            fence = Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence)
+            later = RequeueEffect(id=effect.id, not_before_ms=now_ms + BROKEN_WAIT_MS * leased.attempt_n)
+            await insist(self._context, lambda: self._context.store.commit(Unit(guards=(fence,), changes=(later,))))
+            return []
+        if isinstance(effect, CallModel):
+            entry = self._model_failed(effect, feedback.ENGINE_BROKE, "")
+            changes: list[Change] = [Settle(id=effect.id, tokens=0, microusd=0)]
+        else:
+            entry, changes = self._lost(leased, effect)
+        _task, started = await self._record(leased, entry, changes)
+        return started
+
     async def _perform(self, leased: LeasedEffect) -> tuple[Task, list[AddEffect]]:
         team = await self._context.team(leased.task.definition)
-        if leased.task.phase is not Phase.WORKING and not (leased.again and isinstance(leased.effect, RunTool)):
+        touched = leased.again or leased.attempt_n > 1
+        if leased.task.phase is not Phase.WORKING and not (touched and isinstance(leased.effect, RunTool)):
             entry: Entry = Settled(at_ms=self._context.clock.now_ms(), effect=leased.effect.id)
             return await self._record(leased, entry, [Settle(id=leased.effect.id, tokens=0, microusd=0)])
         if isinstance(leased.effect, CallModel):
@@ -119,7 +168,8 @@ class Performer:
                 free_role=leased.task.role,
             ),
         )
-        self._requests.remember(new, leased.task, entry)
+        added = [c for c in plan.changes if isinstance(c, AddEntry) and c.task == new.id]
+        self._requests.remember(new, leased.task, added)
         return new, plan.started
 
     # --- Models -----------------------------------------------------------------------------------------------------
@@ -135,12 +185,9 @@ class Performer:
             if provider is None:
                 raise DeniedError(f"no model of {model.provider} is configured", "set its key, or another preset")
             asking = asyncio.ensure_future(provider.reply(request))
-            self._aborts[effect.id] = partial(_cancel, asking)
-            try:
-                async with asyncio.timeout(MODEL_SECONDS_MAX):
-                    reply = await asking
-            finally:
-                self._aborts.pop(effect.id, None)
+            self._stops[effect.id].by(asking.cancel)
+            async with asyncio.timeout(MODEL_SECONDS_MAX):
+                reply = await asking
             spent = msgspec.structs.replace(reply.usage, cost_microusd=budget.cost(reply.usage, model))
             entry = Replied(
                 at_ms=context.clock.now_ms(), effect=effect.id, reply=msgspec.structs.replace(reply, usage=spent)
@@ -172,12 +219,13 @@ class Performer:
         tool = context.tools(team).get(effect.tool)
         if tool is None:
             return self._returned(effect, ToolResult(failure=feedback.tool_gone(effect.tool)), leased)
-        again = leased.again
+        again = leased.again or leased.attempt_n > 1
         if effect.grant is not None:
             attempt = await context.store.read.attempt(effect.id)
             again = attempt is not None
             if not again and (refused := await self._consume(leased, effect, team)):
-                return self._returned(effect, ToolResult(failure=refused), leased)
+                entry, changes = self._returned(effect, ToolResult(failure=refused), leased)
+                return entry, [*changes, *await self._outcome_card(effect, replies.not_run(refused.why), team)]
         if again and effect.effect is EffectClass.ONCE and not tool.remembers:
             return self._lost(leased, effect)
         place = Workplace(
@@ -188,8 +236,10 @@ class Performer:
             again=again,
         )
         try:
-            if again and leased.task.phase is not Phase.WORKING:
-                await tool.cancel(effect.id)
+            if self._stops[effect.id].ordered or leased.task.phase is not Phase.WORKING:
+                if not again:
+                    return self._returned(effect, ToolResult(failure=feedback.STOPPED_FIRST), leased)
+                await _cancel(tool, effect.id)  # what has not started will not; what has, ends
             began_ms = context.clock.monotonic_ms()
             result = await self._run_bounded(tool, effect, place)
         except UnknownOutcomeError:
@@ -205,12 +255,12 @@ class Performer:
         """Run it within its time. A tool that raises or hangs fails alone, and is told so in words."""
         seconds_max = effect.seconds_max + 10  # a command's supervisor ends it first, and records how
         stopping: list[asyncio.Task[None]] = []
-        self._aborts[effect.id] = lambda: stopping.append(asyncio.ensure_future(tool.cancel(effect.id)))
+        self._stops[effect.id].by(lambda: stopping.append(asyncio.ensure_future(_cancel(tool, effect.id))))
         try:
             async with asyncio.timeout(seconds_max):
-                return await tool.run(effect.arguments, place)
+                return _in_form(await tool.run(effect.arguments, place))
         except TimeoutError as error:
-            await tool.cancel(effect.id)
+            await _cancel(tool, effect.id)
             if effect.effect is EffectClass.ONCE:
                 raise UnknownOutcomeError from error
             return ToolResult(failure=feedback.tool_hung(effect.tool, seconds_max))
@@ -222,7 +272,6 @@ class Performer:
                 raise UnknownOutcomeError from error
             return ToolResult(failure=feedback.tool_raised(effect.tool, type(error).__name__))
         finally:
-            self._aborts.pop(effect.id, None)
             for stop in stopping:
                 await stop
 
@@ -302,5 +351,21 @@ class Performer:
         return AddAudit(row=row)
 
 
-def _cancel(asking: asyncio.Future[Any]) -> None:
-    asking.cancel()
+async def _cancel(tool: Tool, attempt: str) -> None:
+    """Ask a tool to stop. One that cannot, or does not answer, is not waited for: its run has a limit of its own."""
+    try:
+        async with asyncio.timeout(CANCEL_SECONDS_MAX):
+            await tool.cancel(attempt)
+    except Exception:  # noqa: BLE001 - logged; whatever a tool raises is its own failure, never the engine's
+        log.exception("tool.not-cancelled", tool=tool.spec.name, effect=attempt)
+
+
+def _in_form(result: object) -> ToolResult:
+    """What a tool returned, with text that can be stored: bytes are read as UTF-8, half a surrogate pair becomes `?`.
+    Raises TypeError for what is no result.
+    """
+    if not isinstance(result, ToolResult):
+        raise TypeError(f"a tool returned {type(result).__name__}, not a ToolResult")
+    text: object = result.text
+    raw = text if isinstance(text, bytes) else str(text).encode("utf-8", "replace")
+    return msgspec.structs.replace(result, text=raw.decode("utf-8", "replace"))

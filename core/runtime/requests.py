@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
+from core.model.unit import AddEntry
 from core.model.work import Entry, Returned, Task
 from core.ports import Message, ModelRequest, Part, Reads
 from core.rules.transcript import Turn, turns_of
@@ -50,15 +52,18 @@ class Requests:
             )
         return request
 
-    def remember(self, new: Task, before: Task, entry: Entry) -> None:
-        """Note an entry just committed, if the journal in memory is exactly the one it follows."""
+    def remember(self, new: Task, before: Task, added: Sequence[AddEntry]) -> None:
+        """Note what a step has just appended, if the journal in memory is exactly the one it follows."""
         journal = self._journals.get(new.id)
-        kept_apart = isinstance(entry, Returned) and entry.result.blob is not None
+        kept_apart = any(isinstance(a.entry, Returned) and a.entry.result.blob is not None for a in added)
         if new.phase.final or kept_apart:
             self._journals.pop(new.id, None)  # over, or to be read again with its output
-        elif journal and journal[-1][0] + 1 == before.step:  # else an outcome beside it was not noted: read it again
-            if (new.version, new.step) == (before.version + 1, before.step + 1):
-                journal.append((before.step, entry))
+        elif (
+            journal
+            and journal[-1][0] + 1 == before.step  # else an outcome beside it was not noted: read it again
+            and (new.version, new.step) == (before.version + 1, before.step + len(added))
+        ):
+            journal.extend((a.n, a.entry) for a in added)
 
     async def _journal(self, task: Task) -> list[tuple[int, Entry]]:
         journal = self._journals.pop(task.id, [])

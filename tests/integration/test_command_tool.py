@@ -81,7 +81,7 @@ async def test_a_command_runs_in_a_clean_place(shop, monkeypatch):
     assert lines[0].startswith("say: exit 0 after ")
     assert lines[1:3] == ["args <a b; $(id) {n}> <--n=3>", home]
     names = {line.partition("=")[0] for line in lines[3:]}
-    assert names <= {"HOME", "LANG", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "SIGNOFF_ATTEMPT"}
+    assert names <= {"HOME", "LANG", "PATH", "PWD", "OLDPWD", "SHLVL", "_", "SIGNOFF_ATTEMPT", "SIGNOFF_KEY"}
     assert f"HOME={home}" in lines
     assert "PATH=/usr/bin:/bin" in lines
     assert "secret" not in result.text

@@ -105,7 +105,10 @@ async def test_a_bare_order_means_the_only_one_and_asks_which_when_there_are_sev
     assert asked.startswith("Which one?")
     assert all(some_id[:6] in asked for some_id in ids)
     common = "i-"
-    assert await table.order(f"/approve {common}") == f"i- could be {', '.join(sorted(ids))}. Give more of the inquiry's id."
+    assert (
+        await table.order(f"/approve {common}")
+        == f"i- could be {', '.join(sorted(ids))}. Give more of the inquiry's id."
+    )
     assert await table.order("/approve i-zzz") == "There is no inquiry i-zzz."
     assert await table.order(f"/deny {ids[0][:8]} not today") == notes.DENIED
     assert await table.order("/deny nor this") == notes.DENIED

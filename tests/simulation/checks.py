@@ -1,4 +1,4 @@
-"""The promises, as checks over a run that has settled. What really happened is read from the outside, not our records."""
+"""The promises, as checks over a run that has settled. What really happened is read outside, not in our records."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import msgspec
 
 from core.model import unit as u
-from core.model.events import MessageReceived
+from core.model.events import Event, MessageReceived
 from core.model.ids import digest_of
 from core.model.inquiries import GrantState, Inquiry, InquiryState, Kind, Label, Verb
 from core.model.team import EffectClass, Tier
 from core.model.views import Answer, Trouble
-from core.model.work import CallState, Entry, Failure, Phase, Repair, Returned, RunTool, Task
-from core.rules import budget
+from core.model.work import Begun, CallState, Entry, Facts, Failure, Heard, RunTool, Task
 from core.rules.actions import act_of
 from core.rules.canonical import action_digest, audit_hash
 from core.rules.step import Env, step
@@ -50,6 +49,20 @@ def lost_messages(world: World) -> Iterator[str]:
             yield f"P1: {event.key} was never dealt with"
         elif isinstance(event, MessageReceived) and (row.task is None or row.task not in tables.tasks):
             yield f"P1: {event.key} has no task"
+    said = Counter(event.text for event in {e.key: e for e in world.screen.acked}.values() if _words(event))
+    told: Counter[str] = Counter()
+    for task in world.tasks():
+        for entry in tables.entries[task.id].values():
+            if isinstance(entry, Begun) and task.parent is None:
+                told[entry.brief.objective] += 1
+            elif isinstance(entry, Heard) and not entry.by_role:
+                told[entry.text] += 1
+    if said != told:
+        yield f"P1: people said {dict(said)}, and agents were told {dict(told)}"
+
+
+def _words(event: Event) -> bool:
+    return isinstance(event, MessageReceived)
 
 
 def wrong_executions(world: World) -> Iterator[str]:
@@ -201,8 +214,7 @@ def replay(world: World) -> Iterator[str]:
         state = world.firsts[task.id]
         told, n = state.step, state.version
         while told < task.step:
-            following = [entries[i] for i in range(told + 1, task.step) if _derived(entries[i])]
-            state, added = _fold(world, state, entries[told], following)
+            state, added = _fold(world, state, entries[told])
             n += 1
             if [entries.get(told + 1 + i) for i in range(len(added))] != list(added):
                 yield f"P8: {task.id} entry {told} ({type(entries[told]).__name__}) derives something else now"
@@ -214,36 +226,18 @@ def replay(world: World) -> Iterator[str]:
             yield f"P8: {task.id} folds to another state:\n  {_core(state)}\n  {_core(task)}"
 
 
-def _fold(world: World, state: Task, entry: Entry, following: list[Entry]) -> tuple[Task, tuple[Entry, ...]]:
-    """Step again. What people had denied, and what was spent, by then is not in the journal: either way is tried."""
-    denied = frozenset(one.intent for one in world.store._tables.inquiries.values() if one.intent)
-    scope = budget.scope_of(state.role, budget.day_of(world.team.zone, entry.at_ms))
-    fingerprints = {"deploy": digest_of("program", "deploy")} if state.role == "devops" else {}
-    choices = [(frozenset(), frozenset()), (denied, frozenset()), (frozenset(), frozenset({scope}))]
-    first = None
-    for blocked, exhausted in choices:
-        env = Env(
-            now_ms=entry.at_ms, team=world.team, fingerprints=fingerprints, denied=blocked, exhausted=exhausted
-        )
-        decided = step(state, entry, env)
-        new = msgspec.structs.replace(decided.task, version=state.version + 1)
-        if list(decided.entries) == following[: len(decided.entries)]:
-            first = first or (new, decided.entries)
-            if _agrees(world, new):
-                return new, decided.entries
-    return first or (new, decided.entries)
-
-
-def _agrees(world: World, state: Task) -> bool:
-    """Whether the journal goes on as this state would have it: a call that asks a person has its inquiry, and so on."""
-    tables = world.store._tables
-    asked = all(call.inquiry is None or call.inquiry in tables.inquiries for call in state.calls)
-    begun = state.thinking is None or state.thinking in tables.effects
-    return asked and begun and not (state.thinking is None and f"{state.id}:{state.step - 1}:e0" in tables.effects)
-
-
-def _derived(entry: Entry) -> bool:
-    return isinstance(entry, Repair) or (isinstance(entry, Returned) and entry.derived)
+def _fold(world: World, state: Task, entry: Entry) -> tuple[Task, tuple[Entry, ...]]:
+    """Step again with nothing but the journal."""
+    facts = entry.facts or Facts()
+    env = Env(
+        now_ms=entry.at_ms,
+        team=world.team,
+        fingerprints=facts.fingerprints,
+        denied=frozenset(facts.denied),
+        exhausted=frozenset(facts.exhausted),
+    )
+    decided = step(state, entry, env)
+    return msgspec.structs.replace(decided.task, version=state.version + 1), decided.entries
 
 
 def _core(task: Task) -> dict[str, object]:
@@ -259,8 +253,3 @@ def questions(world: World) -> Iterator[str]:
         yield f"P2: {len(asked)} questions for {allowed} actions that nobody can know about"
     if world.outside.remembers and asked and not world.outside.raises:
         yield "P2: a tool that remembers was asked about"
-
-
-def phases(world: World) -> dict[str, Phase]:
-    """Each role's last task, in a word."""
-    return {task.role: task.phase for task in world.tasks()}

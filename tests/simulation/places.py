@@ -262,6 +262,7 @@ class Outside:
     hold: set[str] = field(default_factory=set)  # tools that do not come back until they are cancelled or let go
     gates: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     raises: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)  # attempts that will not start any more
 
 
 class SimTool:
@@ -285,7 +286,8 @@ class SimTool:
             raise RuntimeError("the tool is broken")
         known = outside.times[place.attempt] > 0
         if not (place.again and outside.remembers and known):
-            if name in outside.hold and not await self._wait(place.attempt):
+            held = place.attempt not in outside.cancelled and name in outside.hold
+            if place.attempt in outside.cancelled or (held and not await self._wait(place.attempt)):
                 return ToolResult(failure=Failure(what=f"{name} was stopped", why="cancelled", recovery="none needed"))
             outside.times[place.attempt] += 1
             command = str(arguments.get("command", ""))
@@ -312,6 +314,7 @@ class SimTool:
         return self._spec.name not in self._outside.hold
 
     async def cancel(self, attempt: str) -> None:
+        self._outside.cancelled.add(attempt)
         self._outside.gates[attempt].set()
 
 

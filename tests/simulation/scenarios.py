@@ -36,6 +36,7 @@ class Scenario:
     people: tuple[Person, ...] = (ANA,)
     team: Mapping[str, Any] = field(default_factory=dict)
     world: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False  # an order to stop something under way reaches only the engine's own process
 
     def new_world(self, seed: int, **how: Any) -> World:
         team = company.company(*self.people, **self.team)
@@ -55,12 +56,12 @@ def chain(*devops: Step, what: str = "Deploy the landing page") -> dict[str, Scr
     }
 
 
-async def approve(world: World) -> None:
-    """Whoever must approve does: alone by two presses, or two who did not ask."""
+async def approve(world: World, verb: str = "approve", kind: Kind = Kind.APPROVAL) -> None:
+    """Whoever must agree does: alone by two presses, or those who did not ask, until it is enough."""
     people = [p.id for p in world.team.people if p.may_approve and p.id != "ana"]
     for person in people or ["ana", "ana"]:
-        if any(one.kind is Kind.APPROVAL for one in world.open_inquiries()):
-            world.press("approve", by=person)
+        if any(one.kind is kind for one in world.open_inquiries()):
+            world.press(verb, by=person)
             await world.settle()
 
 
@@ -73,7 +74,7 @@ async def wrap_up(world: World, *, happened: str = "happened") -> None:
             return
         match left[0].kind:
             case Kind.RECONCILE if happened == "rerun":
-                await rerun(world)
+                await approve(world, "rerun", Kind.RECONCILE)
             case Kind.RECONCILE:
                 world.press(happened, by=decider(world))
             case Kind.APPROVAL:
@@ -85,14 +86,6 @@ async def wrap_up(world: World, *, happened: str = "happened") -> None:
 
 def decider(world: World) -> str:
     return next((p.id for p in world.team.people if p.may_approve and p.id != "ana"), "ana")
-
-
-async def rerun(world: World) -> None:
-    people = [p.id for p in world.team.people if p.may_approve and p.id != "ana"]
-    for person in people or ["ana", "ana"]:
-        if any(one.kind is Kind.RECONCILE for one in world.open_inquiries()):
-            world.press("rerun", by=person)
-            await world.settle()
 
 
 # --- 1, 2: the chain ------------------------------------------------------------------------------------------------
@@ -127,7 +120,8 @@ async def fan_out(world: World) -> None:
     assert world.answers in (["The page is made."], [])
     assert world.executions("note") >= 2
     cto = world.task_of("cto")
-    assert cto.result is not None and cto.turns == 2
+    assert cto.result is not None
+    assert cto.turns == 2
 
 
 # --- 4, 5: a denial, an edit ----------------------------------------------------------------------------------------
@@ -281,6 +275,21 @@ async def cancel_running(world: World) -> None:
     assert {task.phase for task in world.tasks()} <= {Phase.CANCELLED}
 
 
+async def cancel_against_approve(world: World) -> None:
+    """The last approval and the order to stop cross each other; the tool would not end of itself."""
+    world.outside.hold.add("run_command")
+    world.say("deploy the landing page")
+    await world.settle()
+    world.press("approve")
+    await world.settle()
+    world.press("approve")
+    world.command("cancel", world.task_of("devops").id)
+    await wrap_up(world)
+    assert world.executions("deploy") == 0
+    assert world.task_of("devops").phase is Phase.CANCELLED
+    assert world.task_of("ceo").phase is Phase.DONE
+
+
 async def cancel_thinking(world: World) -> None:
     world.say("make the page")
     world.say("make another page")
@@ -414,10 +423,10 @@ RING = chain(both(use("ring", times=1), use("look", page="bell")), DONE, what="S
 SHORT: tuple[Scenario, ...] = (
     Scenario(name="deploy, single operator", run=deploy, script=chain(DEPLOY, DONE)),
     Scenario(name="deploy, two of three", run=deploy, script=chain(DEPLOY, DONE), people=THREE),
+    Scenario(name="deploy, a tool that remembers", run=deploy, script=chain(DEPLOY, DONE), world={"remembers": True}),
     Scenario(
-        name="deploy, a tool that remembers", run=deploy, script=chain(DEPLOY, DONE), world={"remembers": True}
+        name="deploy, a platform that cannot tell", run=deploy, script=chain(DEPLOY, DONE), world={"nonce": False}
     ),
-    Scenario(name="deploy, a platform that cannot tell", run=deploy, script=chain(DEPLOY, DONE), world={"nonce": False}),
     Scenario(name="fan-out", run=fan_out, script=FAN_OUT),
     Scenario(name="denial", run=denial, script=chain(DEPLOY, DEPLOY, DONE), people=THREE),
     Scenario(name="edit", run=edit, script=chain(DEPLOY, DONE), people=(*THREE, EVE)),
@@ -430,25 +439,55 @@ SHORT: tuple[Scenario, ...] = (
     Scenario(name="unknown, give up", run=unknown("give_up"), script=chain(DEPLOY, DONE)),
     Scenario(name="full disk", run=full_disk, script=chain(DEPLOY, DONE)),
     Scenario(name="full disk after the run", run=full_disk_after_run, script=chain(DEPLOY, DONE)),
-    Scenario(name="a message meanwhile", run=meanwhile, script={**chain(DEPLOY, DONE), "ceo": [
-        give("cto", "Deploy the landing page"), say("Settled."), say("Settled, and told.")]}),
+    Scenario(
+        name="a message meanwhile",
+        run=meanwhile,
+        script={
+            **chain(DEPLOY, DONE),
+            "ceo": [give("cto", "Deploy the landing page"), say("Settled."), say("Settled, and told.")],
+        },
+    ),
     Scenario(name="cancel while waiting", run=cancel_waiting, script=chain(DEPLOY, DONE)),
-    Scenario(name="cancel while running", run=cancel_running, script=chain(DEPLOY, DONE), world={"remembers": True}),
+    Scenario(
+        name="cancel while running",
+        run=cancel_running,
+        script=chain(DEPLOY, DONE),
+        world={"remembers": True},
+        alone=True,
+    ),
+    Scenario(
+        name="cancel against approve",
+        run=cancel_against_approve,
+        script=chain(DEPLOY, DONE),
+        world={"remembers": True},
+        alone=True,
+    ),
     Scenario(name="cancel while thinking", run=cancel_thinking, script=FAN_OUT),
-    Scenario(name="call budget", run=call_budget, team=FEW_CALLS, script={
-        "ceo": [give("cto", "Make the page"), say("It is not made.")],
-        "cto": [give("developer", "Make the page"), use("hand_off", summary="not made")],
-        "developer": _tireless}),
-    Scenario(name="hops", run=hops, script={
-        "ceo": _passes_on("cto"), "cto": _passes_on("developer"), "developer": _passes_on("qa"),
-        "qa": _passes_on("developer")}),
+    Scenario(
+        name="call budget",
+        run=call_budget,
+        team=FEW_CALLS,
+        script={
+            "ceo": [give("cto", "Make the page"), say("It is not made.")],
+            "cto": [give("developer", "Make the page"), use("hand_off", summary="not made")],
+            "developer": _tireless,
+        },
+    ),
+    Scenario(
+        name="hops",
+        run=hops,
+        script={
+            "ceo": _passes_on("cto"),
+            "cto": _passes_on("developer"),
+            "developer": _passes_on("qa"),
+            "qa": _passes_on("developer"),
+        },
+    ),
     Scenario(name="loop", run=loop, script=LOOP),
     Scenario(name="many calls in one turn", run=parallel, script=PARALLEL, people=THREE),
     Scenario(name="a bell nobody is asked about", run=ring, script=RING),
     Scenario(name="a broken tool", run=broken_tool, script=RING),
     *(Scenario(name=f"model: {name}", run=ask, script=script) for name, script in BAD_MODELS.items()),
 )
-LONG: tuple[Scenario, ...] = (
-    Scenario(name="day budget", run=day_budget, team=POOR, script={"cto": [say("made")]}),
-)
+LONG: tuple[Scenario, ...] = (Scenario(name="day budget", run=day_budget, team=POOR, script={"cto": [say("made")]}),)
 EVERY = (*SHORT, *LONG)

@@ -21,7 +21,16 @@ SCHEDULES_N = 20_000 if os.environ.get("SIGNOFF_SOAK") else 300
 BOUNDARY_MAX = 260
 RUN_SECONDS_MAX = 30
 
-REGRESSIONS: list[int] = []
+REGRESSIONS = [
+    81,  # the disk was full when an outcome was known, and the outcome was dropped
+    86,
+    147,
+    109,  # an event that another engine had dealt with was answered as a breakdown
+    128,
+    138,
+    645,  # an order to stop came between the claim of an effect and its start, and was lost
+    1416,  # the newest card never arrived, and an older one was still on screen
+]
 """Seeds that once failed."""
 
 
@@ -34,7 +43,7 @@ def schedule(seed: int) -> tuple[Scenario, World]:
     world = scenario.new_world(
         seed,
         crash_at=crash_at,
-        steal_at=steal_at,
+        steal_at=frozenset() if scenario.alone else steal_at,
         interleave=chance.random() < 0.8,
         faults=chance.choice((0.0, 0.0, 0.1, 0.3)),
         nonce=chance.random() < 0.6,

@@ -21,7 +21,15 @@ from core.adapters.memory import MemoryStore
 from core.adapters.models.scripted import Script, ScriptedModel
 from core.model import unit as u
 from core.model.errors import StoreFullError
-from core.model.events import CommandReceived, Conversation, ControlPressed, Event, FormSubmitted, MessageReceived, Sender
+from core.model.events import (
+    CommandReceived,
+    ControlPressed,
+    Conversation,
+    Event,
+    FormSubmitted,
+    MessageReceived,
+    Sender,
+)
 from core.model.inquiries import Inquiry
 from core.model.team import Team
 from core.model.views import Answer, InquiryCard, Line, Post, Trouble
@@ -116,7 +124,7 @@ class World:
         for post in self.cards():
             inquiry = self.inquiry(post.view.inquiry)
             button = next((b for b in post.view.buttons if b.label == LABELS[verb]), None)
-            if button is None or post.view.revision != inquiry.revision:
+            if button is None or post.view.revision != inquiry.revision or inquiry.state.final:
                 continue  # the card as it is now never arrived: the inbox has it
             self.pressed.append((by, verb, inquiry.id))
             if fields:
@@ -165,8 +173,9 @@ class World:
         return [post.view.text for post in self.posts if isinstance(post.view, Line)]
 
     def cards(self) -> list[Post]:
-        """The newest card of each inquiry. (An older one stays where its send was uncertain: it has no receipt.)"""
-        return list({post.slot: post for post in self.posts if isinstance(post.view, InquiryCard)}.values())
+        """Cards that can still be pressed. Older messages of one may be left over, where its send was uncertain."""
+        newest = {post.slot: post for post in self.posts}
+        return [post for post in newest.values() if isinstance(post.view, InquiryCard)]
 
     def tasks(self) -> list[Task]:
         return [row.task for row in self.store._tables.tasks.values()]
@@ -316,7 +325,7 @@ class World:
         """One action that may have something to do, of one life, unless another of its kind is under way."""
         choices = [
             (life, name)
-            for life in self.lives[-1:]  # one that was robbed ends what it has begun, and begins nothing
+            for life in self.lives  # one that was robbed goes on beside the other
             for name in self._actions(life)
             if self._quiet.get((life, name)) != self._work and not any(t.get_name() == name for t in life.tasks)
         ]

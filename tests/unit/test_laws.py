@@ -14,13 +14,18 @@ from core.model import unit as u
 from core.model.errors import AmbiguousError, StoreFullError
 from core.model.events import ControlPressed, MessageReceived, Sender
 from core.model.ids import CallId, EffectId, InquiryId
-from core.model.inquiries import DeliveryState, GrantState, InquiryState, Kind
+from core.model.inquiries import DeliveryState, Evidence, GrantState, InquiryState, Kind, Verb
 from core.model.signals import StopOrder
+from core.model.team import StageRule, TierRule
 from core.model.views import DecidedCard, Post
-from core.model.work import Call, CallState, Decided, Phase, Replied, Returned, ToolResult, Verdict
+from core.model.work import Call, CallState, Decided, Heard, Phase, Replied, Returned, ToolResult, Verdict
+from core.rules import inquiry as rules
+from core.rules import notes
 from core.rules.plan import Plan, fold
 from core.rules.step import Env, step
 from core.rules.votes import count
+from core.runtime import inquiries
+from core.runtime.deciding import decide
 from core.runtime.engine import Engine
 from core.runtime.intake import StoreIntake
 from tests import rules_kit, small
@@ -96,6 +101,7 @@ async def test_an_event_and_what_it_started_are_one_transaction():
     await heard(world)
     events, _, _ = await world.store.due(9)
     assert (events, len(world.tasks())) == ((), 1)
+    assert world.task_of("ceo").heard_n == 0, "it was also told to the task it had started"
 
 
 async def test_a_word_meanwhile_is_heard_once():
@@ -115,7 +121,8 @@ async def test_a_signal_is_closed_by_what_it_did():
     world.command("cancel", world.task_of("ceo").id)
     await heard(world)
     orders = [row for row in world.store._tables.signals.values() if isinstance(row.signal.errand, StopOrder)]
-    assert orders and {row.state for row in orders} == {"done"}
+    assert orders
+    assert {row.state for row in orders} == {"done"}
 
 
 # --- P2: what is done is not done again -------------------------------------------------------------------------------
@@ -162,7 +169,8 @@ async def test_a_message_that_may_have_arrived_is_not_sent_again():
     await world.settle()
     states = {row.state for row in world.store._tables.posts.values()}
     assert set(sent.values()) == {1}
-    assert u.PostState.UNCERTAIN in states and u.PostState.QUEUED not in states
+    assert u.PostState.UNCERTAIN in states
+    assert u.PostState.QUEUED not in states
 
 
 async def test_after_a_crash_a_message_is_looked_up_before_it_is_sent_again():
@@ -172,7 +180,18 @@ async def test_after_a_crash_a_message_is_looked_up_before_it_is_sent_again():
     world.say("hello")
     await world.settle()
     shown = Counter(edits[0].id for edits in world.screen.messages.values())
-    assert len(world.crashes) == 1 and set(shown.values()) == {1}
+    assert len(world.crashes) == 1
+    assert set(shown.values()) == {1}
+
+
+async def test_whoever_was_slower_decides_again():
+    world = world_of()
+    world.say("deploy the landing page")
+    await world.settle()
+    context, before = engine_of(world).context, world.task_of("ceo")
+    for text in ("first", "second"):
+        await decide(context, before, lambda _, text=text: Heard(at_ms=0, text=text, speaker="Ana"))
+    assert world.task_of("ceo").heard_n == before.heard_n + 2
 
 
 # --- P3: only under exactly one live grant, to the byte ---------------------------------------------------------------
@@ -261,6 +280,33 @@ async def test_case_32_what_was_denied_is_not_asked_again():
     assert world.executions("deploy") == 0
 
 
+async def test_case_5_two_who_decide_from_the_same_state_do_not_both():
+    world = world_of(*THREE)
+    world.say("deploy the landing page")
+    await world.settle()
+    (inquiry,) = world.open_inquiries()
+    context, team = engine_of(world).context, world.team
+    row = await context.store.read.inquiry(inquiry.id)
+    answers = []
+    for person, verb in (("ben", Verb.APPROVE), ("cal", Verb.DENY)):
+        now_ms = world.clock.now_ms()
+        pressed = rules.Press(
+            verb=verb,
+            principal=person,
+            account=f"sim:{person}",
+            evidence=Evidence.VERIFIED,
+            callback=person,
+            revision=inquiry.revision,
+            at_ms=now_ms,
+        )
+        standing = rules.Standing(principal=person, may_approve=True, checked_at_ms=now_ms)
+        decision = rules.press(row, pressed, standing, team, now_ms, task_alive=True, fingerprint_now="")
+        plan = context.plan(context.env(team))
+        inquiries.write(plan, row, decision, (person, f"sim:{person}"))
+        answers.append(await context.commit(plan))
+    assert [type(answer) for answer in answers] == [u.Applied, u.Refused]
+
+
 async def test_case_10_a_button_of_another_platform_is_none():
     world = world_of(*THREE)
     world.say("deploy the landing page")
@@ -298,6 +344,28 @@ def test_case_2_one_person_with_two_accounts_is_one_vote():
     again = msgspec.structs.replace(once, account="slack:9", callback="another")
     assert count(wants_two, (once,), team).by == ("bob",)
     assert count(wants_two, (once, again), team).stage == 0
+
+
+def test_case_12_a_button_of_an_earlier_revision_counts_no_more():
+    team = rules_kit.team()
+    desk = rules_kit.Desk(team, rules_kit.approval(team, revision=2))
+    decision = desk.press("bob", revision=1)
+    assert (decision.note, decision.vote, decision.changed) == (notes.STALE, None, False)
+
+
+def test_case_15_an_approver_of_other_things_is_none_of_this():
+    team = rules_kit.team(infrastructure=TierRule(stages=(StageRule(people=("bob",)),)))
+    desk = rules_kit.Desk(team, rules_kit.approval(team))
+    decision = desk.press("carol")
+    assert (decision.note, decision.vote, decision.changed) == (notes.NOT_ELIGIBLE, None, False)
+
+
+async def test_case_22_a_gate_holds_for_the_child():
+    world = world_of(*THREE, script=chain(use("ring", times=1), DONE, what="Deploy the bell"))
+    world.say("see to it")
+    await world.settle()
+    assert [one.action.tool for one in world.open_inquiries()] == ["ring"]
+    assert world.executions("ring") == 0
 
 
 def test_case_14_an_answer_goes_to_the_call_that_asked():
@@ -343,6 +411,15 @@ def test_a_place_that_came_free_is_taken_once():
     assert [bool(one.holder) for one in added] == [True, False, False]
 
 
+def test_children_of_one_turn_share_a_day():
+    thinking = small.task("cto", thinking=EffectId("t-000000000001:0:e0"), step=1)
+    work = [use("delegate", to="dev", kind="build", objective=what) for what in ("Write it", "Paint that")]
+    plan = Plan(env=Env(now_ms=small.NOW_MS, team=small.team()), secret="s")
+    fold(plan, thinking, Replied(at_ms=small.NOW_MS, effect=thinking.thinking, reply=both(*work)))
+    one, two = (guard.tokens for guard in plan.guards if isinstance(guard, u.Room))
+    assert two == 2 * one
+
+
 def test_text_from_outside_marks_the_task():
     running = Call(
         id=CallId("c-1"), use="u", name="look", arguments={}, state=CallState.RUNNING, effect=EffectId("t-1:0:e1")
@@ -368,6 +445,7 @@ async def test_the_chain_has_everything_in_the_order_it_happened():
     committed = [row.row.id for row in sorted(tables.audit.values(), key=lambda row: row.seq)]
     assert [sealed.row.id for _, sealed in sorted(tables.chain.items())] == committed
     (grant,) = tables.grants.values()
+    assert grant.state is GrantState.CONSUMED
     started = [sealed.row for sealed in tables.chain.values() if sealed.row.what == "attempt.started"]
     assert [row.detail["digest"] for row in started] == [grant.digest]
     cast = [sealed.row.principal for _, sealed in sorted(tables.chain.items()) if sealed.row.what == "vote.cast"]

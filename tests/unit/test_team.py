@@ -244,7 +244,6 @@ def test_all_mistakes_are_found_at_once(place):
 
 
 SOULS = [
-    ("id: dev", "id: ops", 2, "id is ops", "dev, as in team.yaml"),
     ("role: Worker", "rol: Worker", 4, "rol: unknown key", "id, name, role"),
     ("name: dev\n", "", 2, "name is missing", "text"),
     ("---\nid", "id", 1, "no front matter", "--- on the first line"),
@@ -260,6 +259,15 @@ def test_a_soul_says_who_it_is(place, old, new, line, what, expected):
     assert found, errors_of(place)
     assert found[0].startswith(f"agents/dev/SOUL.md:{line}: ")
     assert expected in found[0]
+
+
+def test_a_role_may_be_renamed_in_the_manifest_alone(place):
+    edit(place, "id: dev", "id: worker", "agents/dev/SOUL.md")
+    errors, notices = check(place)
+    assert not errors
+    assert [str(n) for n in notices if "worker" in n.what] == [
+        "agents/dev/SOUL.md:2: id is worker, and dev in team.yaml, which is what counts"
+    ]
 
 
 def test_missing_files_are_named(place):

@@ -84,6 +84,19 @@ def test_a_turn_without_results_says_so_and_verdicts_are_not_results() -> None:
     assert turns_of(T, entries, E1)[2].results == (("u1", "no result: the turn was interrupted", True),)
 
 
+def test_the_agent_is_told_what_people_made_of_its_call() -> None:
+    verdict = Verdict(inquiry=InquiryId("i-1"), state="approved", action_arguments={"at": "y"}, edited=True)
+    entries = [
+        (0, BEGUN),
+        (1, replied(E0, "", LOOK)),
+        (2, Decided(at_ms=1, call=CallId("t-1:1:0"), verdict=verdict)),
+        (3, Returned(at_ms=1, call=CallId("t-1:1:0"), result=ToolResult(text="seen"))),
+    ]
+    ((_use, text, failed),) = turns_of(T, entries, E1)[2].results
+    assert text == 'seen\n(People changed the arguments before they approved; it ran with {"at":"y"})'
+    assert not failed
+
+
 def test_briefs_results_and_children_in_words() -> None:
     brief = Brief(
         objective="o", kind="build", success_criteria=("c",), context="x", limits="l", requires_approval=True

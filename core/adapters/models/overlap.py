@@ -20,6 +20,11 @@ _STOP = frozenset(
         which who why will with without would yes you your"""
     )
 )
+_ALIKE = (
+    ("deploi", "deployment", "publish", "ship", "releas", "launch", "rollout"),
+    ("build", "implement", "implementation", "develop", "cod", "writ", "fix", "architectur", "technical"),
+)
+"""Stems of words that mean the same where no description has the very word."""
 _ENDINGS = ("ing", "ed", "er")
 _STEM_MIN = 3
 _ASKS = re.compile(r"\s*;\s*|,?\s+and(?:\s+then|\s+also)?\s+|,\s*then\s+|\n\s*[-*]\s+", re.IGNORECASE)
@@ -62,13 +67,21 @@ def score(wanted: frozenset[str], text: str) -> int:
 def best(request: str, described: Mapping[str, str]) -> str | None:
     """The thing whose description has the most words of the request; None if none has any.
 
-    The request's first word counts twice: mostly it is the verb, and "test the page" is a test, not a page.
+    The request's first word counts twice: mostly it is the verb, and "test the page" is a test, not a page. Where no
+    word is shared, words that mean the same are tried.
     """
     wanted, verb = stems(request), frozenset(stem(word) for word in telling(request)[:1])
-    texts = {name: f"{name} {text}" for name, text in described.items()}
-    scores = {name: score(wanted, text) + score(verb, text) for name, text in texts.items()}
+    texts = {name: stems(f"{name} {text}") for name, text in described.items()}
+    scores = {name: len(wanted & text) + len(verb & text) for name, text in texts.items()}
+    if not any(scores.values()):
+        scores = {name: len(_meant(wanted) & _meant(text)) for name, text in texts.items()}
     top = max(scores.values(), default=0)
     return next((name for name, n in scores.items() if n == top), None) if top else None
+
+
+def _meant(words: frozenset[str]) -> frozenset[str]:
+    """The first of each group of words that mean the same; other words are nothing here."""
+    return frozenset(group[0] for group in _ALIKE if words & set(group))
 
 
 def lines_of(names: Sequence[str], description: str) -> dict[str, str]:
@@ -127,7 +140,7 @@ def arguments_of(line: str) -> dict[str, dict[str, str]]:
 def described_values(values: Sequence[str], about: str) -> dict[str, str]:
     """The part of a description that follows each value's name and a colon."""
     marks = sorted((m.start(), m.end(), v) for v in values for m in re.finditer(rf"\b{re.escape(v)}\s*:", about))
-    ends = [start for start, _, _ in marks[1:]] + [len(about)]
+    ends = [*(start for start, _, _ in marks[1:]), len(about)][: len(marks)]
     found = dict.fromkeys(values, "")
     for (_, start, value), end in zip(marks, ends, strict=True):
         found[value] = f"{found[value]} {about[start:end].strip(' ,;')}".strip()

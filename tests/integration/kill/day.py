@@ -25,11 +25,12 @@ from core.model.inquiries import InquiryState, Kind
 from core.model.views import Answer, InquiryCard, Trouble
 from core.model.work import Heard
 from core.rules.canonical import audit_hash
-from tests.integration.kill.people import STREET, Errand, Records
+from tests.integration.kill.people import STREET, Errand, Records, Sent
 from tests.integration.kill.runner import Plan
-from tests.integration.kill.windows import MIXED, OFTEN, RANDOM, WINDOWS
+from tests.integration.kill.windows import MIXED, OFTEN, RANDOM, WINDOWS, lines_of
 
 ROOT = Path(__file__).parents[3]
+LOG = Path(".signoff", "logs", "signoff.jsonl")
 LIFE_SECONDS_MAX = 60
 """A life that neither ends nor dies by then is stuck."""
 
@@ -74,6 +75,7 @@ class Tally:
     repeated: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)  # lost, or resolved twice
     stuck: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)  # errors in the engine's own log
     reconciles: int = 0
     unknowable: int = 0  # kills after which nobody can know
 
@@ -85,7 +87,7 @@ class Tally:
             mine.extend(theirs)
 
     def _faults(self) -> tuple[list[str], ...]:
-        return self.lost, self.repeated, self.resolved, self.stuck
+        return self.lost, self.repeated, self.resolved, self.stuck, self.broken
 
     @property
     def faults(self) -> list[str]:
@@ -98,7 +100,7 @@ class Tally:
 
 
 HEAD = f"{'window':<30}" + "".join(
-    f"{name:>10}" for name in ("kills", "lost", "repeated", "resolved", "stuck", "reconcile", "(allowed)")
+    f"{name:>10}" for name in ("kills", "lost", "repeated", "resolved", "stuck", "errors", "reconcile", "(allowed)")
 )
 
 
@@ -199,6 +201,7 @@ class Day:
             tally.repeated += self._repeated(roots)
             tally.resolved += await self._resolved(store)
             tally.resolved += await _broken_chain(store)
+            tally.broken += [line for line in lines_of(self.workspace / LOG) if '"level":"error"' in line]
             asked = await store.read.inquiries(active_only=False, limit=10_000)
             tally.reconciles = sum(inquiry.kind is Kind.RECONCILE for inquiry in asked)
         finally:
@@ -219,6 +222,8 @@ class Day:
                 wrong.append(f"{errand.id} is unknown")
             if len(shown) != 1:
                 wrong.append(f"{errand.id} was answered {len(shown)} times")
+            if not errand.maybe and errand.deploys and not any(_tells(sent.post.view, errand) for sent in shown):
+                wrong.append(f"{errand.id} ran, and the answer does not say so: {shown}")
             heard = [e for _, e in await store.read.journal(errand.task) if isinstance(e, Heard)]
             if len(heard) != (errand.manner == "meanwhile"):
                 wrong.append(f"{errand.id} heard {len(heard)} words meanwhile")
@@ -264,8 +269,13 @@ class Day:
         return wrong
 
 
-def _asks(sent: object) -> bool:
-    return isinstance(sent.post.view, InquiryCard)  # type: ignore[attr-defined]
+def _tells(view: object, errand: Errand) -> bool:
+    """The command's own output reached the person who asked, or what another person saw of it did."""
+    return isinstance(view, Answer) and (f": {errand.deploys[0]} is done" in view.text or "did happen" in view.text)
+
+
+def _asks(sent: Sent) -> bool:
+    return isinstance(sent.post.view, InquiryCard)
 
 
 async def _broken_chain(store: SqliteStore) -> list[str]:

@@ -28,7 +28,7 @@ from core.model.inquiries import Verb
 from core.model.views import DecidedCard, InquiryCard, Post
 from core.ports import Intake, Reads
 from core.rules.views import parse_control
-from tests.integration.kill.windows import Fuse, append, is_card, lines_of
+from tests.integration.kill.windows import Fuse, append, lines_of
 
 STREET = "street"
 LOOK_SECONDS = 0.03
@@ -127,7 +127,7 @@ class Street:
 
     async def send(self, post: Post, edits: str) -> str:
         append(self._records.sends, msgspec.json.encode(Sent(post=post, edits=edits)).decode())
-        if is_card(post.view):
+        if isinstance(post.view, InquiryCard):
             self._fuse.at("card-sent-before-receipt")
         self._show(post)
         return edits or post.id
@@ -192,9 +192,7 @@ class Street:
         key = f"{card.inquiry}:{card.revision}:{n}:{control[-2:]}"
         await self._deliver(intake, ControlPressed(**self._from(errand, key), control=control))
 
-    async def _fill_in(
-        self, intake: Intake, errand: Errand, card: InquiryCard, control: str, **fields: str
-    ) -> None:
+    async def _fill_in(self, intake: Intake, errand: Errand, card: InquiryCard, control: str, **fields: str) -> None:
         key = f"{card.inquiry}:{card.revision}:form"
         await self._deliver(intake, FormSubmitted(**self._from(errand, key), control=control, fields=fields))
 
@@ -214,3 +212,4 @@ class Street:
         self._fuse.at("accepted-before-ack")
         append(self._records.acks, event.key)
         self._acked.add(event.key)
+        self._fuse.at("acked")

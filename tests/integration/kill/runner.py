@@ -44,7 +44,7 @@ async def run(plan: Plan) -> None:
             running = asyncio.ensure_future(engine.run())
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
             while not (running.done() or await _done(engine, plan.errands)):
-                await asyncio.sleep(0.05)
+                await house.clock.sleep(0.05)
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running

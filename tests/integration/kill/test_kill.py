@@ -14,7 +14,7 @@ from tests.integration.kill.windows import MIXED, WINDOWS
 
 SOAK = bool(os.environ.get("SIGNOFF_SOAK"))
 KILLS = 20 if SOAK else 4
-"""In each window; eleven windows and a mixture of them."""
+"""In each window; twelve windows and a mixture of them."""
 KILLS_A_DAY = 5
 DAYS_MAX = 10 * KILLS
 SIDE_BY_SIDE = 2

@@ -19,10 +19,10 @@ from typing import Any
 
 from core.model import unit as u
 from core.model.inquiries import GrantState, InquiryState
-from core.model.views import InquiryCard
 
 INSIDE = (
     "accepted-before-ack",
+    "acked",
     "routed-before-performed",
     "model-in-flight",
     "reply-before-recorded",
@@ -39,7 +39,13 @@ RANDOM = "random"
 WINDOWS = (*INSIDE, RANDOM)
 MIXED = "mixed"
 """Any of them, a new one every life."""
-OFTEN = {"accepted-before-ack": 4, "routed-before-performed": 5, "model-in-flight": 5, "reply-before-recorded": 5}
+OFTEN = {
+    "accepted-before-ack": 4,
+    "acked": 4,
+    "routed-before-performed": 5,
+    "model-in-flight": 5,
+    "reply-before-recorded": 5,
+}
 """Windows that are passed several times by every piece of work: die at one of the first so many."""
 
 
@@ -161,7 +167,3 @@ class Tool:
             if (started.parent / "exit.json").exists():
                 return  # it is over: killing a pid that is free again would be somebody else's end
         self._fuse.burn(*others, attempt=attempt)
-
-
-def is_card(view: object) -> bool:
-    return isinstance(view, InquiryCard)
