@@ -8,6 +8,7 @@ from dataclasses import replace
 from core.adapters.memory_reads import OPEN_POSTS, EffectRow, PostRow, SignalRow, Tables
 from core.model import unit as u
 from core.model.signals import Signal
+from core.model.work import Phase
 
 
 def _lapsed(row: EffectRow | PostRow, now_ms: int, boot: int) -> bool:
@@ -23,7 +24,7 @@ def claim_effects(t: Tables, claim: u.ClaimEffects, now_ms: int, boot: int) -> t
     leased: list[u.LeasedEffect] = []
     for row in waiting:
         held = t.tasks.get(row.task)
-        blocked = held is None or t.paused(row.task, row.role)
+        blocked = held is None or (held.task.phase is Phase.WORKING and t.paused(row.task, row.role))
         if held is None or blocked or len(leased) >= claim.n or running[row.role] >= claim.caps.get(row.role, 1):
             continue
         running[row.role] += 1

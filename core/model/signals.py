@@ -15,6 +15,7 @@ class ChildReport(msgspec.Struct, frozen=True, kw_only=True, tag="ChildReport/1"
     child: TaskId
     role: str
     result: Handoff | Failure | PushBack
+    untrusted: bool = False
 
 
 class VerdictReport(msgspec.Struct, frozen=True, kw_only=True, tag="VerdictReport/1"):
@@ -43,6 +44,10 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="Deadline/1"):
     """To the task: its wall clock ran out."""
 
 
+class HoldEnded(msgspec.Struct, frozen=True, kw_only=True, tag="HoldEnded/1"):
+    """To the task: people let it go on."""
+
+
 class DecideBy(msgspec.Struct, frozen=True, kw_only=True, tag="DecideBy/1"):
     """To the inquiry: its deadline (transition 14)."""
 
@@ -63,7 +68,9 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="Withdraw/1"):
     reason: str
 
 
-Errand = ChildReport | VerdictReport | WordFromAsker | StopOrder | Deadline | DecideBy | ExecuteBy | Withdraw
+Errand = (
+    ChildReport | VerdictReport | WordFromAsker | StopOrder | Deadline | HoldEnded | DecideBy | ExecuteBy | Withdraw
+)
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):

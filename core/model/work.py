@@ -212,6 +212,7 @@ class ChildEnded(_Entry, frozen=True, kw_only=True, tag="ChildEnded/1"):
     child: TaskId
     role: str
     result: Handoff | Failure | PushBack
+    untrusted: bool = False  # it has read what came from outside, and so has who reads its result
 
 
 class Decided(_Entry, frozen=True, kw_only=True, tag="Decided/1"):
@@ -223,6 +224,10 @@ class Decided(_Entry, frozen=True, kw_only=True, tag="Decided/1"):
 
 class TimedOut(_Entry, frozen=True, kw_only=True, tag="TimedOut/1"):
     """The task's wall clock ran out while it was working."""
+
+
+class Held(_Entry, frozen=True, kw_only=True, tag="Held/1"):
+    """People had stopped it, and it could not start what it was about to: the time since does not count as work."""
 
 
 class Stopped(_Entry, frozen=True, kw_only=True, tag="Stopped/1"):
@@ -260,6 +265,7 @@ Entry = (
     | ChildEnded
     | Decided
     | TimedOut
+    | Held
     | Stopped
     | Redefined
     | Repair

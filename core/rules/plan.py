@@ -330,7 +330,9 @@ def _finish(plan: Plan, task: Task, effect: Finish) -> None:
     failed = effect.result.what if isinstance(effect.result, Failure) else ""
     plan.audit(task.id, task.step, "task.finished", phase=effect.phase.value, failed=failed)
     if task.parent is not None and task.parent_call is not None:
-        report = ChildReport(call=task.parent_call, child=task.id, role=task.role, result=effect.result)
+        report = ChildReport(
+            call=task.parent_call, child=task.id, role=task.role, result=effect.result, untrusted=task.untrusted
+        )
         plan.signal(f"{task.id}:report", task.parent, report)
         return
     plan.post(
@@ -347,7 +349,11 @@ def _finish(plan: Plan, task: Task, effect: Finish) -> None:
 def _report_up(plan: Plan, task: Task, effect: ReturnQuestion) -> None:
     if task.parent is not None and task.parent_call is not None:
         from_child = ChildReport(
-            call=task.parent_call, child=task.id, role=task.role, result=PushBack(question=effect.question)
+            call=task.parent_call,
+            child=task.id,
+            role=task.role,
+            result=PushBack(question=effect.question),
+            untrusted=task.untrusted,
         )
         plan.signal(f"{task.id}:question:{task.step}", task.parent, from_child)
 

@@ -7,6 +7,7 @@ Errors are sentences the agent can act on; they name the argument and what was e
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -33,7 +34,7 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
     try:
         if len(canonical(arguments)) > ARGUMENTS_BYTES_MAX:
             return (f"the arguments are larger than {ARGUMENTS_BYTES_MAX // 1024} KB: send less, or write a file",)
-        validate = _compiled(canonical(schema))
+        validate = _compiled(msgspec.json.encode(schema, order="sorted"))
     except InvalidArgumentsError as error:
         return (str(error),)
     if isinstance(validate, str):
@@ -41,7 +42,8 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
     filled = copy.deepcopy(arguments)
     try:
         validate(filled)
-        canonical(filled)  # defaults too: what is let through here can be digested
+        if filled != arguments:
+            canonical(filled)  # defaults too: what is let through here can be digested
     except InvalidArgumentsError as error:
         return (str(error),)
     except fastjsonschema.JsonSchemaException as error:
@@ -54,10 +56,12 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
 
 @lru_cache(maxsize=512)
 def _compiled(schema: bytes) -> Callable[[Any], Any] | str:
-    """The validator, or why there is none."""
+    """The validator, or why there is none. Raises InvalidArgumentsError for a schema with values no digest can hold."""
+    parsed = json.loads(schema)  # unlike msgspec it keeps large integers as they are, and `canonical` refuses them
+    canonical(parsed)
     try:
         validate: Callable[[Any], Any] = fastjsonschema.compile(
-            msgspec.json.decode(schema),
+            parsed,
             handlers=dict.fromkeys(("http", "https", "ftp", "file", "data"), _refuse_to_fetch),
             fast_fail=False,
         )

@@ -33,6 +33,7 @@ from core.model.work import (
     Finish,
     Handoff,
     Heard,
+    Held,
     Lost,
     ModelFailed,
     Phase,
@@ -185,6 +186,8 @@ def _while_working(turn: _Turn, entry: Entry) -> None:
             _decided(turn, entry)
         case TimedOut():
             _timed_out(turn)
+        case Held():
+            turn.set(active_since_ms=None)  # `done` starts the clock again, and sets its timer anew
         case Stopped():
             why = f"stopped by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
             _end(turn, Phase.CANCELLED, Failure(what=feedback.WAS_CANCELLED, why=why, recovery=feedback.ASK_AGAIN))
@@ -219,7 +222,7 @@ def _while_cancelling(turn: _Turn, entry: Entry) -> None:
             _ask_what_happened(turn, entry)
         case Decided():
             _decided_while_cancelling(turn, entry)
-        case Begun() | Heard() | TimedOut() | Stopped() | Redefined() | Repair():
+        case Begun() | Heard() | TimedOut() | Held() | Stopped() | Redefined() | Repair():
             pass
         case _:  # pragma: no cover
             assert_never(entry)
@@ -390,6 +393,8 @@ def _child_ended(turn: _Turn, entry: ChildEnded) -> None:
     if call is None or call.state is not CallState.CHILD:
         return
     turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+    if entry.untrusted:
+        turn.set(untrusted=True)
     if isinstance(entry.result, PushBack):
         turn.set(asking=(*turn.task.asking, entry.child))
     _think_if_all_ended(turn)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 
 from core.model.ids import TaskId
 from core.model.inquiries import InquiryState
+from core.model.team import EffectClass, Team
 from core.model.unit import Applied, Change, Guard, Refused, Table, Version
-from core.model.work import Entry, Replied, Task
+from core.model.work import Decided, Entry, Lost, Replied, Task
 from core.rules.plan import Plan, fold
 from core.runtime.context import Context, exhausted_scope
 
@@ -15,6 +16,8 @@ TRIES_MAX = 50
 """Each refused try means that another commit to the same task succeeded, so this is a bound, not a hope."""
 
 CONTROL_TOOLS = frozenset({"delegate", "ask_human", "hand_off"})
+ACTING = (Replied, Decided, Lost)
+"""Entries after which an action may be decided: only then must programs be looked at."""
 
 
 class StaleError(Exception):
@@ -44,9 +47,9 @@ async def decide(
         entry = entry_of(state)
         env = context.env(
             team,
-            commands=team.roles[state.role].commands,
+            commands=team.roles[state.role].commands if isinstance(entry, ACTING) else (),
             exhausted=exhausted,
-            denied=await denied_in(context, state, entry),
+            denied=await denied_in(context, team, state, entry),
         )
         # While anything is stopped, what comes next is left to a claim: claims know which tasks and roles that holds.
         plan = context.plan(env, free_role="" if context.stopped else free_role)
@@ -68,9 +71,14 @@ def _lost_race(answer: Refused) -> bool:
     return isinstance(answer.guard, Version) and answer.guard.table is Table.TASK
 
 
-async def denied_in(context: Context, task: Task, entry: Entry) -> frozenset[str]:
-    """Intents that people denied in this root task. Read only when the reply wants to act."""
-    if not isinstance(entry, Replied) or all(use.name in CONTROL_TOOLS for use in entry.reply.uses):
+async def denied_in(context: Context, team: Team, task: Task, entry: Entry) -> frozenset[str]:
+    """Intents that people denied in this root task. Read only when the reply wants to act, not just to look."""
+    if not isinstance(entry, Replied) or not any(_acts(team, task.role, use.name) for use in entry.reply.uses):
         return frozenset()
     asked = await context.store.read.inquiries(active_only=False, root=task.root)
     return frozenset(i.intent for i in asked if i.state is InquiryState.DENIED and i.intent)
+
+
+def _acts(team: Team, role: str, tool: str) -> bool:
+    spec = team.spec(role, tool)
+    return spec is not None and tool not in CONTROL_TOOLS and spec.effect is not EffectClass.READ

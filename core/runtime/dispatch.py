@@ -12,12 +12,13 @@ from typing import assert_never
 
 from core.model.errors import SignoffError, StoreFullError
 from core.model.events import Event
-from core.model.ids import post_of, task_of_event
+from core.model.ids import TaskId, post_of, task_of_event
 from core.model.signals import (
     ChildReport,
     Deadline,
     DecideBy,
     ExecuteBy,
+    HoldEnded,
     Signal,
     StopOrder,
     VerdictReport,
@@ -27,7 +28,7 @@ from core.model.signals import (
 from core.model.team import Person, Team
 from core.model.unit import Applied, Change, CloseEvent, CloseSignal, Pause, State, StoredEvent, Table
 from core.model.views import Line, Post
-from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Stopped, Task, TimedOut
+from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Stopped, Task, TimedOut
 from core.rules import policy, replies
 from core.rules.commands import Control, Decide, Show
 from core.rules.plan import begin, fold, title_of
@@ -40,6 +41,7 @@ from core.runtime.orders import Orders
 SWEEP_SECONDS = 2.0
 """What a lost notice can cost (ARCHITECTURE.md, section 2)."""
 BATCH_MAX = 128
+FAILED_WAIT_MS = 30_000
 SAID_MAX = 10
 TRIES_MAX = 5
 
@@ -199,24 +201,41 @@ class Dispatcher:
                 case ExecuteBy() as errand:
                     await inquiries.expire(self._context, errand, guards, changes)
                 case _:
+                    held = isinstance(signal.errand, Deadline) and await self._is_held(signal.task)
                     await decide(
                         self._context,
                         signal.task,
-                        lambda task: self._entry(signal, task),
+                        lambda _task: self._entry(signal, held=held),
                         guards=guards,
                         changes=lambda _task: changes,
                     )
-        except (StaleError, LookupError) as error:
+        except StaleError as error:  # somebody else has closed it; or it is still new, and comes again
             log.info("signal.stale", signal=signal.id, why=str(error))
+        except LookupError as error:
+            log.info("signal.gone", signal=signal.id, why=str(error))
             await self._close(signal)
         except StoreFullError:
             log.warning("signal.waits", signal=signal.id, why="the disk is full")
             await self._context.clock.sleep(1)
             return False
-        except Exception:  # noqa: BLE001 - as in _event
+        except Exception:  # noqa: BLE001 - a bug of ours: somebody waits for this signal, so it is never dropped (P5)
             log.exception("signal.failed", signal=signal.id)
-            await self._close(signal)
+            await self._later(signal)
         return True
+
+    async def _later(self, signal: Signal) -> None:
+        """Try again in a while, for as long as it takes; the log says so each time."""
+        plan = self._context.plan(self._context.env(await self._context.team()))
+        plan.signal(signal.id, signal.task, signal.errand, self._context.clock.now_ms() + FAILED_WAIT_MS)
+        await self._context.commit(plan)
+
+    async def _is_held(self, task_id: TaskId) -> bool:
+        """People have stopped it, or its role, or a task above it."""
+        if not self._context.stopped:
+            return False
+        task = await self._context.store.read.task(task_id)
+        rows = await self._context.store.read.tasks(root=task.root) if task else ()
+        return any(row.task.id == task_id and row.state == "paused" for row in rows)
 
     async def _close(self, signal: Signal) -> None:
         """Nothing is left to do for it: what it speaks of is gone, or somebody else has dealt with it."""
@@ -224,12 +243,17 @@ class Dispatcher:
         plan.changes.append(CloseSignal(id=signal.id))
         await self._context.commit(plan)
 
-    def _entry(self, signal: Signal, _task: Task) -> Entry:
+    def _entry(self, signal: Signal, *, held: bool) -> Entry:
         at_ms, errand = self._context.clock.now_ms(), signal.errand
         match errand:
             case ChildReport():
                 return ChildEnded(
-                    at_ms=at_ms, call=errand.call, child=errand.child, role=errand.role, result=errand.result
+                    at_ms=at_ms,
+                    call=errand.call,
+                    child=errand.child,
+                    role=errand.role,
+                    result=errand.result,
+                    untrusted=errand.untrusted,
                 )
             case VerdictReport():
                 return Decided(at_ms=at_ms, call=errand.call, verdict=errand.verdict)
@@ -238,7 +262,9 @@ class Dispatcher:
             case StopOrder():
                 return Stopped(at_ms=at_ms, by=errand.by, reason=errand.reason)
             case Deadline():
-                return TimedOut(at_ms=at_ms)
+                return Held(at_ms=at_ms) if held else TimedOut(at_ms=at_ms)
+            case HoldEnded():
+                return Held(at_ms=at_ms)
             case DecideBy() | Withdraw() | ExecuteBy():  # pragma: no cover
                 raise AssertionError(signal.id)
             case _:  # pragma: no cover

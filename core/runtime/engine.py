@@ -47,10 +47,12 @@ class Engine:
     async def run(self) -> None:
         """All loops, until cancelled."""
         await self.keep_definition()
-        for row in await self.context.store.read.tasks(open_only=True):
-            if row.task.parent is None:
-                for changed in self.context.on_change:
-                    changed(row.task.id)
+        moving = [
+            row for row in await self.context.store.read.tasks(open_only=True) if row.state in {"ready", "leased"}
+        ]
+        for root in {row.task.root for row in moving}:
+            for changed in self.context.on_change:
+                changed(root)
         async with asyncio.TaskGroup() as group:
             for name, loop in self.loops().items():
                 group.create_task(self._keep(name, loop), name=name)

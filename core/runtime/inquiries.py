@@ -29,8 +29,8 @@ from core.model.unit import (
 )
 from core.model.views import Line, Post
 from core.rules import inquiry as rules
+from core.rules import notes, replies, views
 from core.rules import plan as plans
-from core.rules import replies, views
 from core.rules.inquiry import Decision, Press, Standing
 from core.rules.plan import Plan
 from core.runtime.context import Context
@@ -85,6 +85,8 @@ async def apply(
         plan.changes.extend(changes)
         if decision.changed:
             write(plan, row, decision, by)
+        elif decision.note == notes.STALE and row.inquiry.state.active and note_to is not None:
+            plans.draw(plan, row.inquiry, row.votes, note_to[1])  # the newest version may never have arrived
         if note_to is not None and decision.note:
             _note(plan, decision.note, *note_to)
         if decision.changed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from core.model.events import Event
-from core.model.ids import InquiryId, TaskId, post_of, short, task_of_event
+from core.model.ids import InquiryId, SignalId, TaskId, post_of, short, task_of_event
 from core.model.inquiries import Inquiry, Verb
-from core.model.signals import StopOrder
+from core.model.signals import HoldEnded, Signal, StopOrder
 from core.model.team import Json, Person, Team
-from core.model.unit import Change, CloseEvent, Guard, Pause, State, Table
+from core.model.unit import AddSignal, Change, CloseEvent, Guard, Pause, State, Table
 from core.model.views import Inbox, Line, Post, View
 from core.model.work import Begun, Task
 from core.rules import inquiry as rules
@@ -20,6 +20,8 @@ from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
 from core.runtime import inquiries
 from core.runtime.context import Context, exhausted_scope
+
+HELD_MAX = 10_000
 
 
 class Orders:
@@ -244,7 +246,20 @@ class Orders:
             scope, name = f"task:{task.id}", short(task.id)
         paused = order.what == "stop"
         line = Line(text=replies.stopped(name) if paused else replies.resumed(name))
-        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id))
+        going_on = () if paused else await self._going_on(event)
+        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id), *going_on)
+
+    async def _going_on(self, event: Event) -> tuple[Change, ...]:
+        """Every task that was held is told, so that the time does not count as its work."""
+        now_ms = self._context.clock.now_ms()
+        rows = await self._context.store.read.tasks(open_only=True, limit=HELD_MAX)
+        held = [row.task.id for row in rows if row.state == "paused" and row.task.active_since_ms is not None]
+        return tuple(
+            AddSignal(
+                signal=Signal(id=SignalId(f"{event.key}:{task}"), task=task, due_at_ms=now_ms, errand=HoldEnded())
+            )
+            for task in held
+        )
 
     async def _find_task(self, event: Event, prefix: str) -> Task | None:
         ids = await self._context.store.read.task_ids(prefix) if prefix.startswith("t-") else ()

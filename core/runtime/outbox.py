@@ -35,7 +35,10 @@ SWEEP_SECONDS = 2.0
 LEASE_MS = 60_000
 SEND_SECONDS_MAX = 30
 ATTEMPTS_MAX = 8
+AGE_MS_MAX = 86_400_000
+"""A post that fails for a day, and often, is dead; an hour's outage or a flood of 429s costs nothing but time."""
 BACKOFF_MS = 1_000
+BACKOFF_MS_MAX = 60_000
 TRIES_MAX = 20
 
 
@@ -94,11 +97,12 @@ class Outbox:
         except (AmbiguousError, TimeoutError) as unknown:
             state, error = PostState.UNCERTAIN, str(unknown) or "timeout"
         except RetryableError as later:
-            wait_ms = later.retry_after_ms or BACKOFF_MS * 2 ** (leased.attempt_n - 1)
+            wait_ms = later.retry_after_ms or min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** min(10, leased.attempt_n - 1))
             state, not_before_ms, error = PostState.QUEUED, self._context.clock.now_ms() + wait_ms, later.what
         except SignoffError as never:
             state, error = PostState.DEAD, str(never)
-        if state is PostState.QUEUED and leased.attempt_n >= ATTEMPTS_MAX:
+        old = self._context.clock.now_ms() - leased.post.at_ms > AGE_MS_MAX
+        if state is PostState.QUEUED and old and leased.attempt_n >= ATTEMPTS_MAX:
             state = PostState.DEAD
         if state is not PostState.SENT:
             log.warning("post.not-sent", post=leased.post.id, state=state.value, why=error)

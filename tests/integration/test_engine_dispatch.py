@@ -290,7 +290,7 @@ async def test_a_signal_about_nothing_is_closed(errand) -> None:
     await table.store.commit(Unit(changes=(AddSignal(signal=signal),)))
     await table.settle()
     assert await table.engine.idle()
-    assert [entry["event"] for entry in table.log] == ["signal.stale"]
+    assert [entry["event"] for entry in table.log] == ["signal.gone"]
 
 
 async def test_a_signal_that_breaks_the_engine_holds_up_no_other() -> None:

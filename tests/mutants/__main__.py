@@ -28,6 +28,8 @@ from tests.mutants.sabotages import SABOTAGES
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS_N = 2
 SECONDS_MAX = 60
+WITHOUT = ("cacheprovider", "unraisableexception", "threadexception")
+"""What sabotaged code leaves lying about must not end pytest before it has said which test failed."""
 FAILED = 1  # pytest: tests were run and some failed; 2 to 5 mean that it could not run them
 BROKEN = ("NameError", "SyntaxError", "IndentationError", "ImportError", "ModuleNotFoundError", "UnboundLocalError")
 """Not a broken promise but a broken sabotage."""
@@ -52,8 +54,14 @@ class Copy:
 
     def run(self, tests: str) -> tuple[int, str]:
         """Pytest's exit code (-1 when it did not end in time) and what it printed."""
-        command = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests))
-        environment = {**os.environ, "PYTHONPATH": str(self._root), "HYPOTHESIS_STORAGE_DIRECTORY": str(self._root)}
+        without = (word for plugin in WITHOUT for word in ("-p", f"no:{plugin}"))
+        command = (sys.executable, "-m", "pytest", "-x", "-q", *without, *shlex.split(tests))
+        environment = {
+            **os.environ,
+            "COLUMNS": "500",  # a summary line is cut to it, and its reason is read
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(self._root),
+            "PYTHONPATH": str(self._root),
+        }
         try:
             ended = subprocess.run(
                 command, cwd=self._root, env=environment, capture_output=True, text=True, timeout=SECONDS_MAX
@@ -111,7 +119,8 @@ def passes(tests: str, copy: Copy) -> Verdict:
     """Whether the tests pass as things are."""
     began = time.monotonic()
     code, printed = copy.run(tests)
-    why = "" if code == 0 else f"pytest exits {code}: {' '.join(printed.strip().splitlines()[-2:])}"
+    failure = _FAILURE.search(printed)
+    why = "" if code == 0 else f"pytest exits {code}: {failure[0] if failure else printed.strip()[-200:]}"
     return Verdict(good=code == 0, why=why, seconds=time.monotonic() - began)
 
 

@@ -425,8 +425,8 @@ LIMITS = (
         "P4",
         Tests.LAWS + "from_outside",
         At.STEP,
-        "turn.set(untrusted=True)",
-        "turn.set(untrusted=False)",
+        "if entry.result.untrusted:",
+        "if not entry.result:",
     ),
     sabotage(
         "day-budget-not-guarded",

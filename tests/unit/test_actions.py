@@ -105,7 +105,7 @@ def test_words_with_blanks_are_shown_quoted_and_a_path_is_kept():
 
 def test_a_default_that_has_no_text_is_a_failure_and_not_a_crash():
     odd = ToolSpec(
-        name="odd", about="", parameters={"properties": {"n": {"default": 1e20}}}, resource="{n}", tier=Tier.READ
+        name="odd", about="", parameters={"properties": {"n": {"default": 2**60}}}, resource="{n}", tier=Tier.READ
     )
     assert isinstance(act_of(team(tools={"odd": odd}), "devops", "odd", {}, {}), Failure)
     huge = ToolSpec(name="odd", about="", parameters={}, resource="{n}", tier=Tier.READ)

@@ -76,5 +76,5 @@ def test_a_schema_that_never_ends_is_an_error():
 
 
 def test_a_schema_that_is_not_json_is_an_error():
-    (error,) = check_arguments({"default": float("inf")}, {})
+    (error,) = check_arguments({"default": 2**60}, {})
     assert error.startswith("$.default")

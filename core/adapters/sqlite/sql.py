@@ -191,7 +191,8 @@ EXISTS (
         OR (substr(p.scope, 1, 5) = 'task:' AND instr(t.path, '/' || substr(p.scope, 6) || '/') > 0)
 )
 """
-# A lapsed effect holds no place any more, and goes first when places are given out again.
+# A lapsed effect holds no place any more, and goes first when places are given out again. What is stopped may still
+# wind down: only tasks that work are held.
 FIND_EFFECTS: Final = f"""
 WITH running AS (
     SELECT role, count(*) AS n FROM effects
@@ -205,7 +206,7 @@ WITH running AS (
     SELECT w.seq, w.role, w.lapsed, t.body AS task_body,
         row_number() OVER (PARTITION BY w.role ORDER BY w.lapsed DESC, w.seq) AS place
     FROM waiting AS w JOIN tasks AS t ON t.id = w.task
-    WHERE NOT {_PAUSED.format(role="w.role")}
+    WHERE t.phase <> 'working' OR NOT {_PAUSED.format(role="w.role")}
 )
 SELECT ranked.seq, ranked.lapsed, ranked.task_body FROM ranked
 LEFT JOIN running ON running.role = ranked.role
