@@ -58,33 +58,36 @@ class _Page:
         text, failed = self.results.get(call, (NO_RESULT, True))
         return (text + self.edited[call] if call in self.edited else text), failed
 
-    def close(self, asked_at: int) -> Turn | None:
-        """The message as it was when entry `asked_at` asked the model; what was said later stays for the next one."""
+    def as_of(self, asked_at: int) -> Turn | None:
+        """The message as it was when entry `asked_at` asked the model: what was said later is for the next one."""
         results = tuple((use, *self.result(call)) for call, use in self.use_of.items())
         text = "\n\n".join(line for n, line in self.said if n <= asked_at)
-        self.said = [(n, line) for n, line in self.said if n > asked_at]
-        self.use_of, self.results, self.edited = {}, {}, {}
         return Turn(by_agent=False, text=text, results=results) if results or text else None
 
 
-def turns_of(task: TaskId, entries: Iterable[tuple[int, Entry]], asking: EffectId) -> tuple[Turn, ...]:
-    """The transcript as the model call `asking` sends it."""
-    turns: list[Turn] = []
-    page = _Page()
-    for n, entry in entries:
+class Transcript:
+    """A task's transcript, read entry by entry, so that a turn's cost does not grow with the turns before it."""
+
+    def __init__(self, task: TaskId) -> None:
+        self.turns: list[Turn] = []  # closed ones: they never change again
+        self._task = task
+        self._page = _Page()
+        self._at = 0  # the entry that was told from outside last; derived ones belong to it
+
+    def read(self, n: int, entry: Entry) -> None:
+        """Take up the next entry."""
+        page = self._page
+        if not (isinstance(entry, Repair) or (isinstance(entry, Returned) and entry.derived)):
+            self._at = n
         match entry:
             case Begun():
                 page.said.append((n, begin_text(entry)))
             case Heard():
                 page.said.append((n, heard_text(entry)))
             case Repair():
-                page.said.append((min(n, step_of(asking)), entry.errors))
-            case Replied(effect=effect, reply=reply):
-                if closed := page.close(step_of(effect)):
-                    turns.append(closed)
-                page.use_of = {call_of(task, n, i): use.id for i, use in enumerate(reply.uses)}
-                uses = tuple((u.id, u.name, u.arguments if isinstance(u.arguments, dict) else {}) for u in reply.uses)
-                turns.append(Turn(by_agent=True, text=reply.text, uses=uses))
+                page.said.append((self._at, entry.errors))
+            case Replied():
+                self._turn(n, entry)
             case Returned():
                 page.results[entry.call] = result_text(entry.result)
             case ChildEnded():
@@ -94,9 +97,30 @@ def turns_of(task: TaskId, entries: Iterable[tuple[int, Entry]], asking: EffectI
                 page.edited[call] = f"\n(People changed the arguments before they approved; it ran with {changed})"
             case _:
                 pass  # nothing a model is told
-    if closed := page.close(step_of(asking)):
-        turns.append(closed)
-    return tuple(turns)
+
+    def _turn(self, n: int, entry: Replied) -> None:
+        asked_at, reply = step_of(entry.effect), entry.reply
+        if closed := self._page.as_of(asked_at):
+            self.turns.append(closed)
+        self._page = _Page(
+            use_of={call_of(self._task, n, i): use.id for i, use in enumerate(reply.uses)},
+            said=[(m, line) for m, line in self._page.said if m > asked_at],
+        )
+        uses = tuple((u.id, u.name, u.arguments if isinstance(u.arguments, dict) else {}) for u in reply.uses)
+        self.turns.append(Turn(by_agent=True, text=reply.text, uses=uses))
+
+    def last(self, asking: EffectId) -> Turn | None:
+        """The message that the model call `asking` ends with."""
+        return self._page.as_of(step_of(asking))
+
+
+def turns_of(task: TaskId, entries: Iterable[tuple[int, Entry]], asking: EffectId) -> tuple[Turn, ...]:
+    """The transcript as the model call `asking` sends it."""
+    transcript = Transcript(task)
+    for n, entry in entries:
+        transcript.read(n, entry)
+    last = transcript.last(asking)
+    return (*transcript.turns, last) if last else tuple(transcript.turns)
 
 
 NO_RESULT = "no result: the turn was interrupted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from core.model.events import Event
+from core.model.events import Conversation, Event
 from core.model.ids import InquiryId, SignalId, TaskId, post_of, short, task_of_event
 from core.model.inquiries import Inquiry, Verb
 from core.model.signals import HoldEnded, Signal, StopOrder
@@ -62,7 +62,7 @@ class Orders:
             return
         nonce, verb, option = parsed
         delivery = await self._context.store.read.delivery(views.nonce_hash(nonce))
-        if delivery is None or delivery.conversation.platform != event.conversation.platform:
+        if delivery is None or not _same_channel(delivery.conversation, event.conversation):
             await self._say(event, replies.UNKNOWN_BUTTON)
             return
         row = await self._context.store.read.inquiry(delivery.inquiry)
@@ -307,6 +307,11 @@ class Orders:
             f"{'  ' * row.task.depth}{short(row.task.id)}  {row.task.role}  {row.state}  {row.task.title}"
             for row in rows
         )
+
+
+def _same_channel(shown: Conversation, pressed: Conversation) -> bool:
+    """A button counts where it was shown (case_11): forwarded elsewhere it is nobody's. Threads may differ."""
+    return (shown.platform, shown.account, shown.channel) == (pressed.platform, pressed.account, pressed.channel)
 
 
 def whole_text(inquiry: Inquiry, team: Team) -> str:

@@ -1,9 +1,10 @@
-"""Build model requests from journals. Journals are kept in memory for a while, by version: a cache, never the truth."""
+"""Build model requests from journals. Transcripts are kept in memory for a while: a cache, never the truth."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,9 +13,9 @@ from core.model.team import Team
 from core.model.unit import AddEntry
 from core.model.work import Entry, Returned, Task
 from core.ports import Message, ModelRequest, Part, Reads
-from core.rules.transcript import Turn, turns_of
+from core.rules.transcript import Transcript, Turn
 
-JOURNALS_KEPT_MAX = 256
+KEPT_MAX = 256
 BYTES_PER_TOKEN = 3
 """A cautious estimate: vendors count 3 to 4 bytes of English a token."""
 
@@ -23,23 +24,37 @@ class RequestTooLargeError(Exception):
     """The transcript does not fit the role's call budget."""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """A transcript as far as it was read: `next_n` is the number of the first entry that was not."""
+
+    transcript: Transcript
+    next_n: int = 0
+    messages: list[Message] = field(default_factory=list)  # of its closed turns
+
+    def read(self, n: int, entry: Entry) -> None:
+        self.transcript.read(n, entry)
+        self.next_n = n + 1
+        self.messages.extend(_message(turn) for turn in self.transcript.turns[len(self.messages) :])
+
+
 class Requests:
     """Makes the request that a model call sends."""
 
     def __init__(self, reads: Reads) -> None:
         self._reads = reads
-        self._journals: OrderedDict[TaskId, list[tuple[int, Entry]]] = OrderedDict()
+        self._kept: OrderedDict[TaskId, _Kept] = OrderedDict()
 
     async def build(self, task: Task, asking: EffectId, team: Team) -> ModelRequest:
         """The request for this call. Raises RequestTooLargeError."""
         role = team.roles[task.role]
-        entries = await self._journal(task)
-        messages = tuple(_message(turn) for turn in turns_of(task.id, entries, asking))
+        kept = await self._read(task)
+        last = kept.transcript.last(asking)
         request = ModelRequest(
             model=team.model_of(task.role),
             system=(Part(text=role.prompt),),
             tools=role.specs,
-            messages=messages,
+            messages=(*kept.messages, _message(last)) if last else tuple(kept.messages),
             output_tokens_max=min(role.budget.call_output_tokens_max, team.model_of(task.role).output_tokens_max),
             role=role.id,
             task=task.id,
@@ -53,28 +68,24 @@ class Requests:
         return request
 
     def remember(self, new: Task, before: Task, added: Sequence[AddEntry]) -> None:
-        """Note what a step has just appended, if the journal in memory is exactly the one it follows."""
-        journal = self._journals.get(new.id)
-        kept_apart = any(isinstance(a.entry, Returned) and a.entry.result.blob is not None for a in added)
-        if new.phase.final or kept_apart:
-            self._journals.pop(new.id, None)  # over, or to be read again with its output
-        elif (
-            journal
-            and journal[-1][0] + 1 == before.step  # else an outcome beside it was not noted: read it again
-            and (new.version, new.step) == (before.version + 1, before.step + len(added))
-        ):
-            journal.extend((a.n, a.entry) for a in added)
+        """Note what a step has just appended, if what is kept goes exactly as far as the state it followed."""
+        kept = self._kept.get(new.id)
+        apart = any(isinstance(a.entry, Returned) and a.entry.result.blob is not None for a in added)
+        if new.phase.final or apart:
+            self._kept.pop(new.id, None)  # over, or to be read again with its output
+        elif kept and kept.next_n == before.step and new.step == before.step + len(added):
+            for change in added:
+                kept.read(change.n, change.entry)
 
-    async def _journal(self, task: Task) -> list[tuple[int, Entry]]:
-        journal = self._journals.pop(task.id, [])
-        last = journal[-1][0] if journal else -1
-        if last + 1 < task.step:
-            for n, entry in await self._reads.journal(task.id, after=last):
-                journal.append((n, await self._whole(entry)))
-        self._journals[task.id] = journal
-        while len(self._journals) > JOURNALS_KEPT_MAX:
-            self._journals.popitem(last=False)
-        return journal
+    async def _read(self, task: Task) -> _Kept:
+        kept = self._kept.pop(task.id, None) or _Kept(Transcript(task.id))
+        if kept.next_n < task.step:
+            for n, entry in await self._reads.journal(task.id, after=kept.next_n - 1):
+                kept.read(n, await self._whole(entry))
+        self._kept[task.id] = kept
+        while len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+        return kept
 
     async def _whole(self, entry: Entry) -> Entry:
         """A result whose output is kept apart, with its output."""

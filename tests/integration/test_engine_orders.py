@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from core.adapters.models.scripted import both, say, use
@@ -271,10 +272,12 @@ async def test_a_forged_button_is_not_one_of_ours(forged: str) -> None:
     assert (await table.inquiry()).state is InquiryState.OPEN
 
 
-async def test_a_button_is_only_good_on_the_platform_it_was_shown_on() -> None:
+async def test_case_11_a_button_is_only_good_in_the_channel_it_was_shown_in() -> None:
     table = await shipping()
     assert await table.press("approve", at=DESK) == replies.UNKNOWN_BUTTON
-    assert await table.press("approve", at=SIDE) == notes.CONFIRM
+    assert await table.press("approve", at=SIDE) == replies.UNKNOWN_BUTTON
+    thread = msgspec.structs.replace(MAIN, thread="another")
+    assert await table.press("approve", at=thread) == notes.CONFIRM
 
 
 async def test_a_verb_the_card_does_not_offer_is_refused() -> None:

@@ -431,8 +431,8 @@ async def test_an_effect_that_breaks_the_engine_is_tried_again_and_then_a_person
         assert (await table.inquiry()).kind.value == "reconcile"
 
 
-async def test_journals_are_a_cache_and_nothing_is_lost_when_one_is_dropped(monkeypatch) -> None:
-    monkeypatch.setattr(requests, "JOURNALS_KEPT_MAX", 1)
+async def test_kept_are_a_cache_and_nothing_is_lost_when_one_is_dropped(monkeypatch) -> None:
+    monkeypatch.setattr(requests, "KEPT_MAX", 1)
     table = Table({"ops": [use("ask_human", question="Which?"), TOLD], "ceo": [use("ask_human", question="?"), TOLD]})
     await table.say("do it", role="ops")
     await table.say("and you", role="ceo")

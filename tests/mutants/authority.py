@@ -140,7 +140,7 @@ BINDING = (
         "case_10",
         Tests.LAWS + "case_10",
         "core/runtime/orders.py",
-        "if delivery is None or delivery.conversation.platform != event.conversation.platform:",
+        "if delivery is None or not _same_channel(delivery.conversation, event.conversation):",
         "if delivery is None:",
     ),
     sabotage(
