@@ -23,7 +23,7 @@ from core.ports import Intake, Platform
 from core.runtime import inquiries
 from core.runtime.engine import Engine
 
-OFFLINE = "No API key is set: the offline model answers. Set ANTHROPIC_API_KEY in .env for a real one."
+OFFLINE = "No API key is set: the offline model answers. Set ANTHROPIC_API_KEY in .env."
 LOCK_PATIENCE_MS = 1_000
 """A command that decides something while no engine runs holds the lock for a moment."""
 LOOK_SECONDS = 0.05

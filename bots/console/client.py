@@ -223,7 +223,7 @@ class Console(Platform):
         leaving = False
         with prompt.above():
             try:
-                await self._print([words.hello(self._team), ""])
+                await self._print([*wire.draw(Line(text=words.hello(self._team)), self._look()), ""])
                 while True:
                     try:
                         text = await prompt.ask()

@@ -41,11 +41,7 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
         return (f"the tool's own schema is broken ({validate}): tell a person",)
     filled = copy.deepcopy(arguments)
     try:
-        validate(filled)
-        if filled != arguments:
-            canonical(filled)  # defaults too: what is let through here can be digested
-    except InvalidArgumentsError as error:
-        return (str(error),)
+        validate(filled)  # fills in defaults; the schema they are from was looked at when it was compiled
     except fastjsonschema.JsonSchemaException as error:
         found = getattr(error, "errors", None) or [error]
         return tuple(_in_words(str(one)) for one in found[:ERRORS_MAX])

@@ -81,7 +81,9 @@ def test_what_starts_work_with_nobody_asking() -> None:
     base = {**BASE, "sender": quiet}
     assert route(ScheduleFired(schedule="s", scheduled_at_ms=1, text="digest", role="ops", **base), TEAM, None,
                  task_runs=True) == Start(role="ops", text="digest")  # fmt: skip
-    assert route(WebhookReceived(hook="h", body="{}", **base), TEAM, None, task_runs=False) == Start(role="ceo", text="{}")
+    assert route(WebhookReceived(hook="h", body="{}", **base), TEAM, None, task_runs=False) == Start(
+        role="ceo", text="{}"
+    )
     moved = CardMoved(card="c", column_from="a", column_to="b", text="do c", role="gone", **base)
     assert isinstance(route(moved, TEAM, None, task_runs=False), Say)
     assert route(ReactionAdded(message="m", reaction="+1", **BASE), TEAM, YOU, task_runs=False) == Ignore()

@@ -25,6 +25,7 @@ from core.model.work import (
     Finish,
     Handoff,
     Heard,
+    Held,
     Lost,
     ModelFailed,
     Phase,
@@ -68,8 +69,9 @@ def thinking(role_id: str = "ops", **changes: object) -> Task:
     return task(role_id, thinking=THINKING, step=1, active_since_ms=NOW_MS, deadline=SignalId("d"), **changes)
 
 
-def reply(*uses: ToolUse, text: str = "", stop: Stop = Stop.END, usage: Usage = Usage()) -> Replied:
-    return Replied(at_ms=NOW_MS, effect=THINKING, reply=Reply(text=text, uses=uses, stop=stop, usage=usage))
+def reply(*uses: ToolUse, text: str = "", stop: Stop = Stop.END, usage: Usage | None = None) -> Replied:
+    said = Reply(text=text, uses=uses, stop=stop, usage=usage or Usage())
+    return Replied(at_ms=NOW_MS, effect=THINKING, reply=said)
 
 
 def kinds(made: Step) -> list[type]:
@@ -169,9 +171,7 @@ def test_empty_replies_are_repaired_twice_and_then_fail() -> None:
 @pytest.mark.parametrize(("text", "why"), [("not this", "not this"), ("", feedback.NO_REASON_GIVEN)])
 def test_a_refusal_ends_the_task(text: str, why: str) -> None:
     made = step(thinking(), reply(text=text, stop=Stop.REFUSED), ENV)
-    assert finished(made).result == Failure(
-        what=feedback.MODEL_REFUSED, why=why, recovery=feedback.SAY_IT_DIFFERENTLY
-    )
+    assert finished(made).result == Failure(what=feedback.MODEL_REFUSED, why=why, recovery=feedback.SAY_IT_DIFFERENTLY)
 
 
 def test_an_answer_waits_for_what_was_said_meanwhile() -> None:
@@ -447,6 +447,23 @@ def test_only_time_that_was_worked_counts() -> None:
     assert late.task.phase is Phase.CANCELLING
 
 
+def test_time_under_a_stop_is_not_work_and_the_timer_is_set_anew() -> None:
+    made = step(running(active_ms=10_000), Held(at_ms=NOW_MS), ENV)
+    assert (made.task.active_since_ms, made.task.active_ms) == (NOW_MS, 10_000)
+    assert only(made, SetDeadline).due_at_ms == NOW_MS + 890_000
+    assert step(task(question="q"), Held(at_ms=NOW_MS), ENV).effects == ()
+    assert step(running(phase=Phase.CANCELLING), Held(at_ms=NOW_MS), ENV).effects == ()
+
+
+def test_who_reads_the_result_of_a_task_that_read_the_outside_has_read_it_too() -> None:
+    made = step(thinking("cto"), reply(delegate()), ENV)
+    child = only(made, Delegate)
+    report = ChildEnded(
+        at_ms=NOW_MS, call=child.call, child=child.child, role="ops", result=Handoff(summary="s"), untrusted=True
+    )
+    assert step(made.task, report, ENV).task.untrusted
+
+
 def calls_of_every_state() -> tuple[Call, ...]:
     base = {"use": "u", "name": "look", "arguments": {}}
     return (
@@ -479,9 +496,7 @@ def test_stopping_winds_everything_down_and_ends_when_all_has_settled() -> None:
         now = after.task
     settled = step(now, Settled(at_ms=NOW_MS, effect=EffectId("e")), ENV)
     assert kinds(settled) == [SetDeadline]
-    report = ChildEnded(
-        at_ms=NOW_MS, call=CallId("c"), child=TaskId("t-2"), role="x", result=feedback.GRANT_GONE
-    )
+    report = ChildEnded(at_ms=NOW_MS, call=CallId("c"), child=TaskId("t-2"), role="x", result=feedback.GRANT_GONE)
     ended = step(settled.task, report, ENV)
     assert finished(ended).phase is Phase.CANCELLED
     assert ended.task.result.why == "stopped by You: enough"
@@ -516,5 +531,3 @@ def test_an_unknown_outcome_while_cancelling_is_asked_about_before_the_task_ends
 def test_a_new_definition_is_an_entry() -> None:
     made = step(thinking(), Redefined(at_ms=NOW_MS, definition="team-2"), ENV)
     assert made.task.definition == "team-2"
-
-

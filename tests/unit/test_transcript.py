@@ -54,7 +54,7 @@ def test_results_come_in_the_order_of_the_calls_and_then_what_was_said_meanwhile
         (3, Returned(at_ms=1, call=CallId("t-1:1:1"), result=ToolResult(text="second"))),
         (4, Returned(at_ms=1, call=CallId("t-1:1:0"), result=ToolResult(text="first"))),
     ]
-    first, reply, results = turns_of(T, entries, E2)
+    _first, reply, results = turns_of(T, entries, E2)
     assert reply == Turn(by_agent=True, text="looking", uses=(("u1", "look", {"at": "x"}), ("u2", "look", {})))
     assert results.results == (("u1", "first", False), ("u2", "second", False))
     assert results.text == "You adds: hurry"
@@ -97,10 +97,12 @@ def test_the_agent_is_told_what_people_made_of_its_call() -> None:
     assert not failed
 
 
+def test_a_reply_to_nothing_is_no_message_of_a_person() -> None:
+    assert [turn.by_agent for turn in turns_of(T, [(1, replied(E0, "hello"))], E1)] == [True]
+
+
 def test_briefs_results_and_children_in_words() -> None:
-    brief = Brief(
-        objective="o", kind="build", success_criteria=("c",), context="x", limits="l", requires_approval=True
-    )
+    brief = Brief(objective="o", kind="build", success_criteria=("c",), context="x", limits="l", requires_approval=True)
     assert brief_text(brief, "CTO").split("\n") == [
         "Brief from CTO (build)",
         "Objective: o",
