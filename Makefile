@@ -2,7 +2,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
+SIDE_BY_SIDE := --numprocesses auto
 COVER := --cov --cov-report=
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4
 LAWS := core/model/*,core/rules/*,bots/*/wire.py
 
 .PHONY: help run test check bench soak mutants
@@ -15,7 +17,7 @@ run: .venv/.installed  ## install what the program needs, and start it
 
 test: .venv/.installed-dev  ## every test but the proofs and the soaks
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest -m "not proof and not soak" $(COVER)
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not proof and not soak" $(COVER)
 
 check: .venv/.installed-dev  ## what CI runs: format, lint, types, contracts, all tests, coverage floors
 	$(BIN)/ruff format --check .
@@ -23,9 +25,9 @@ check: .venv/.installed-dev  ## what CI runs: format, lint, types, contracts, al
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 ifdef SIGNOFF_TESTED  # make test has just passed and left its coverage: add the proofs (5: there are none)
-	$(BIN)/pytest -m "proof and not soak" $(COVER) --cov-append || [ $$? -eq 5 ]
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "proof and not soak" $(COVER) --cov-append || [ $$? -eq 5 ]
 else
-	$(BIN)/pytest -m "not soak" $(COVER)
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not soak" $(COVER)
 endif
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='$(LAWS)'
@@ -34,7 +36,7 @@ bench: .venv/.installed-dev  ## measure
 	$(BIN)/python -m benchmarks
 
 soak: .venv/.installed-dev  ## the proofs and the soaks, at full length
-	SIGNOFF_SOAK=1 $(BIN)/pytest -m "proof or soak"
+	SIGNOFF_SOAK=1 $(BIN)/pytest $(SIDE_BY_SIDE) -m "proof or soak"
 
 mutants: .venv/.installed-dev  ## break the code in many places, and see that a test notices each
 	$(BIN)/python -m tests.mutants

@@ -1,5 +1,7 @@
 """The command line as people and programs use it: real processes, a real workspace, the offline model."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -70,33 +72,31 @@ def signoff(where, *words, typed="", **more):
     )
 
 
-def ok(where, *words, **more):
-    done = signoff(where, *words, **more)
-    assert (done.returncode, done.stderr) == (0, ""), (words, done.stdout)
-    return done.stdout
-
-
-class Done:
-    """What a command that opens no database came to, run in this process."""
-
-    def __init__(self, returncode, captured):
-        self.returncode, self.stdout, self.stderr = returncode, captured.out, captured.err
-
-
-@pytest.fixture
-def here(capsys, monkeypatch):
-    for name in LEFT_OUT:
-        monkeypatch.delenv(name, raising=False)
-
-    def run(where, *words):
-        monkeypatch.chdir(where)
+def here(where, *words, typed="", **more):
+    """As `signoff`, in this process: where a process of its own would prove nothing more."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir(where),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        for name in LEFT_OUT:
+            patch.delenv(name, raising=False)
+        for name, value in more.items():
+            patch.setenv(name, value)
         try:
             code = cli.main(words)
         except SystemExit as left:
             code = left.code
-        return Done(code, capsys.readouterr())
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
-    return run
+
+def ok(where, *words, by=here, **more):
+    done = by(where, *words, **more)
+    assert (done.returncode, done.stderr) == (0, ""), (words, done.stdout)
+    return done.stdout
 
 
 def rows(where, *words):
@@ -149,7 +149,7 @@ def running(where):
 def fresh(tmp_path_factory):
     """Only to be copied."""
     where = tmp_path_factory.mktemp("cli") / "fresh"
-    assert "signoff run" in ok(Path.cwd(), "init", str(where))
+    assert "signoff run" in ok(Path.cwd(), "init", str(where), by=signoff)
     return where
 
 
@@ -162,7 +162,7 @@ def workspace(fresh, tmp_path):
 def asked(fresh, tmp_path_factory):
     """A workspace in which a deployment waits for a person. Only to be read, and to be copied."""
     where = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("cli") / "asked"))
-    shown = ok(where, "run", typed=f"{DEPLOY}\n")
+    shown = ok(where, "run", by=signoff, typed=f"{DEPLOY}\n")
     assert shown.startswith(OFFLINE)
     assert "asks to run deploy" in shown
     return where
@@ -178,7 +178,7 @@ def waiting(asked, tmp_path):
 
 def test_the_version_is_printed_at_once():
     started = time.monotonic()
-    assert ok(Path.cwd(), "--version") == f"signoff {VERSION}\n"
+    assert ok(Path.cwd(), "--version", by=signoff) == f"signoff {VERSION}\n"
     assert time.monotonic() - started < 1
 
 
@@ -219,7 +219,7 @@ def test_a_request_an_approval_and_the_deed(waiting):
     assert approved.index(inquiry["digest"]) < approved.index("Approved. It runs when signoff is up.")
     assert not (waiting / "deployed.log").exists()
     assert rows(waiting, "inbox") == []
-    assert "is live since" in ok(waiting, "run")
+    assert "is live since" in ok(waiting, "run", by=signoff)
     assert len((waiting / "deployed.log").read_text().splitlines()) == 1
 
     done = rows(waiting, "tasks")
@@ -228,9 +228,9 @@ def test_a_request_an_approval_and_the_deed(waiting):
     assert "landing" in done[0]["result"]["summary"]
     assert [task["id"] for task in rows(waiting, "task", child["id"][:8])] == [child["id"]]
     assert "is live since" in ok(waiting, "task", root["id"])
-    refused(signoff(waiting, "approve", inquiry["id"]), 1, "Already approved by You.")
-    refused(signoff(waiting, "cancel", root["id"]), 1, "over already")
-    assert "While you were away" not in ok(waiting, "run")
+    refused(here(waiting, "approve", inquiry["id"]), 1, "Already approved by You.")
+    refused(here(waiting, "cancel", root["id"]), 1, "over already")
+    assert "While you were away" not in ok(waiting, "run", by=signoff)
     assert len((waiting / "deployed.log").read_text().splitlines()) == 1
 
     again = ok(waiting, "retry", root["id"])
@@ -241,7 +241,7 @@ def test_a_request_an_approval_and_the_deed(waiting):
 def test_a_denial_reaches_the_agent_and_nothing_runs(waiting):
     (inquiry,) = rows(waiting, "inbox")
     assert "Denied." in ok(waiting, "deny", inquiry["id"], "--reason", "not on a Friday")
-    ok(waiting, "run")
+    ok(waiting, "run", by=signoff)
     assert not (waiting / "deployed.log").exists()
     assert all(task["state"] == "finished" for task in rows(waiting, "tasks"))
 
@@ -263,9 +263,9 @@ def test_controls_reach_tasks_and_roles(waiting):
     assert "stopped" in ok(waiting, "stop", "devops")
     assert "stopped" in ok(waiting, "stop", "all")
     assert "goes on" in ok(waiting, "resume", "all")
-    refused(signoff(waiting, "retry", root["id"]), 1, "not over yet")
+    refused(here(waiting, "retry", root["id"]), 1, "not over yet")
     assert "Stopping" in ok(waiting, "cancel", root["id"])
-    ok(waiting, "run")
+    ok(waiting, "run", by=signoff)
     assert {task["outcome"] for task in rows(waiting, "tasks")} == {"cancelled"}
     assert rows(waiting, "inbox") == []
 
@@ -276,9 +276,9 @@ def test_work_given_while_nothing_runs_starts_later(workspace):
     assert found
     (task,) = rows(workspace, "tasks")
     assert (task["state"], task["role"], task["id"][:6]) == ("ready", "devops", found[1])
-    refused(signoff(workspace, "say", "hello", "--to", "nobody"), 1, "There is no role nobody")
-    refused(signoff(workspace, "say", "-", typed="x" * 300_000), 1, "over 256 KB")
-    done = signoff(workspace, "say", "hello", "--wait")
+    refused(here(workspace, "say", "hello", "--to", "nobody"), 1, "There is no role nobody")
+    refused(here(workspace, "say", "-", typed="x" * 300_000), 1, "over 256 KB")
+    done = here(workspace, "say", "hello", "--wait")
     refused(done, 1, "signoff run")
     assert "accepted as t-" in done.stdout
 
@@ -301,12 +301,12 @@ def test_the_single_operator_presses_twice_at_a_terminal(waiting):
 # --- With an engine -------------------------------------------------------------------------------------------------
 
 
-def test_decisions_reach_a_running_engine(waiting, tmp_path, here):
+def test_decisions_reach_a_running_engine(waiting, tmp_path):
     (inquiry,) = rows(waiting, "inbox")
     with running(waiting) as engine:
         refused(signoff(waiting, "run"), 3, "already running", str(engine.pid))
         refused(here(waiting, "restore", str(waiting / "deploy.sh")), 3, "already running")
-        assert ok(waiting, "approve", inquiry["id"]).endswith("Approved.\n")
+        assert ok(waiting, "approve", inquiry["id"], by=signoff).endswith("Approved.\n")
         assert "is live since" in tells(engine, "is live since")
         assert ok(waiting, "say", DEPLOY, "--wait").count("asks to run deploy") == 1
         assert "engine: signoff is already running here" in here(waiting, "doctor").stdout
@@ -339,19 +339,18 @@ DECIDING = (
 )
 
 
-def test_agents_do_not_decide(workspace, here, monkeypatch):
+def test_agents_do_not_decide(workspace):
     refused(signoff(workspace, "approve", "i-1", SIGNOFF_ATTEMPT="t-1:1:e0"), 4, "agents do not decide")
-    monkeypatch.setenv("SIGNOFF_ATTEMPT", "t-1:1:e0")
     for words in DECIDING:
-        refused(here(workspace, *words), 4, "agents do not decide")
+        refused(here(workspace, *words, SIGNOFF_ATTEMPT="t-1:1:e0"), 4, "agents do not decide")
     assert not (workspace / ".signoff").exists()
 
 
 def test_what_is_not_there_is_named(asked):
-    refused(signoff(asked, "approve", "i-zzzz"), 1, "there is no inquiry i-zzzz", "signoff inbox")
-    refused(signoff(asked, "task", "zzzz"), 1, "there is no task zzzz", "signoff tasks")
-    refused(signoff(asked, "task", "t-"), 1, "could be t-", "more of the id")
-    refused(signoff(asked, "approve", "i-1", "--as", "eve"), 4, "there is no person eve", "you")
+    refused(here(asked, "approve", "i-zzzz"), 1, "there is no inquiry i-zzzz", "signoff inbox")
+    refused(here(asked, "task", "zzzz"), 1, "there is no task zzzz", "signoff tasks")
+    refused(here(asked, "task", "t-"), 1, "could be t-", "more of the id")
+    refused(here(asked, "approve", "i-1", "--as", "eve"), 4, "there is no person eve", "you")
 
 
 @pytest.mark.parametrize(
@@ -366,7 +365,7 @@ def test_what_is_not_there_is_named(asked):
         ["audit", "verify", "--head", "x"],
     ],
 )
-def test_wrong_usage_is_one_line(workspace, here, words):
+def test_wrong_usage_is_one_line(workspace, words):
     refused(here(workspace, *words), 2)
     assert not (workspace / ".signoff").exists()
 
@@ -377,15 +376,15 @@ def test_somebody_who_may_not_decide_is_told_so(waiting):
     one = "  - {id: you, name: You, role: owner}\n"
     manifest.write_text(text.replace(one, f"{one}  - {{id: bo, name: Bo, role: member}}\n"))
     (inquiry,) = rows(waiting, "inbox")
-    refused(signoff(waiting, "approve", inquiry["id"], "--as", "bo"), 1, "may not")
+    refused(here(waiting, "approve", inquiry["id"], "--as", "bo"), 1, "may not")
     assert rows(waiting, "inbox") == [inquiry]
 
 
-def test_a_folder_without_a_team_says_how_to_make_one(tmp_path, here):
+def test_a_folder_without_a_team_says_how_to_make_one(tmp_path):
     refused(here(tmp_path, "tasks"), 5, "signoff init")
 
 
-def test_a_wrong_team_is_named_with_its_line(workspace, here):
+def test_a_wrong_team_is_named_with_its_line(workspace):
     manifest = workspace / "agents" / "team.yaml"
     manifest.write_text(manifest.read_text().replace("version: 1", "version: 1\nsurprise: 1", 1))
     found = here(workspace, "check")
@@ -394,15 +393,15 @@ def test_a_wrong_team_is_named_with_its_line(workspace, here):
     refused(signoff(workspace, "run"), 5, "surprise")
 
 
-def test_check_finds_nothing_in_a_fresh_workspace(fresh, here):
+def test_check_finds_nothing_in_a_fresh_workspace(fresh):
     assert here(fresh, "check").stdout.endswith("the team's definition is right\n")
 
 
-def test_a_newer_database_is_left_alone(waiting, here):
+def test_a_newer_database_is_left_alone(waiting):
     with closing(sqlite3.connect(waiting / ".signoff" / "signoff.db")) as database:
         database.execute("PRAGMA user_version = 99")
     for words in (["tasks"], ["run"]):
-        refused(signoff(waiting, *words), 5, "newer release")
+        refused(here(waiting, *words), 5, "newer release")
     sick = here(waiting, "doctor")
     assert sick.returncode == 1
     assert "--  database: schema 99 is of a newer release" in sick.stdout
@@ -412,10 +411,10 @@ def test_a_damaged_database_is_refused(waiting):
     for path in (waiting / ".signoff").glob("signoff.db*"):
         path.unlink()
     (waiting / ".signoff" / "signoff.db").write_bytes(b"this is no database" * 1000)
-    refused(signoff(waiting, "tasks"), 5, "damaged", "backup")
+    refused(here(waiting, "tasks"), 5, "damaged", "backup")
 
 
-def test_a_workspace_that_cannot_be_written_says_so(workspace, here):
+def test_a_workspace_that_cannot_be_written_says_so(workspace):
     (workspace / ".signoff").write_text("in the way")
     refused(here(workspace, "run"), 5, "cannot be written")
 
@@ -430,7 +429,7 @@ def test_a_read_only_workspace_says_so(workspace):
 
 
 @pytest.mark.parametrize("logged", [True, False])
-def test_a_bug_is_one_line_and_its_trace_is_in_the_log(workspace, here, logged):
+def test_a_bug_is_one_line_and_its_trace_is_in_the_log(workspace, logged):
     if logged:
         (workspace / ".signoff" / "logs").mkdir(parents=True)
     program = (
@@ -461,12 +460,12 @@ def test_a_closed_pipe_is_no_error(asked):
 # --- Keeping --------------------------------------------------------------------------------------------------------
 
 
-def test_init_keeps_secrets_to_oneself_and_overwrites_nothing(fresh, here):
+def test_init_keeps_secrets_to_oneself_and_overwrites_nothing(fresh):
     assert (fresh / ".env").stat().st_mode & 0o777 == 0o600
     refused(here(fresh, "init", "."), 1, "already there")
 
 
-def test_init_asks_for_a_key_at_a_terminal(tmp_path, here):
+def test_init_asks_for_a_key_at_a_terminal(tmp_path):
     words = ["-m", "bots", "init", "ws", "--team", "twelve"]
     terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment(), timeout=10)
     terminal.expect("ANTHROPIC_API_KEY")
@@ -482,7 +481,7 @@ def test_init_asks_for_a_key_at_a_terminal(tmp_path, here):
     assert "sk-test" not in well
 
 
-def test_doctor_sees_what_is_wrong(waiting, here):
+def test_doctor_sees_what_is_wrong(waiting):
     assert {text[:2] for text in here(waiting, "doctor").stdout.splitlines()} == {"ok"}
     (waiting / ".env").chmod(0o644)
     sick = here(waiting, "doctor")
@@ -490,7 +489,7 @@ def test_doctor_sees_what_is_wrong(waiting, here):
     assert "--  .env: mode 644" in sick.stdout
 
 
-def test_a_backup_brings_everything_back(waiting, tmp_path, here):
+def test_a_backup_brings_everything_back(waiting, tmp_path):
     kept, before = tmp_path / "kept.db", rows(waiting, "tasks")
     assert "backed up" in here(waiting, "backup", str(kept)).stdout
     refused(here(waiting, "backup", str(kept)), 1, "already there")
@@ -505,7 +504,7 @@ def test_a_backup_brings_everything_back(waiting, tmp_path, here):
     refused(here(waiting, "restore", str(kept)), 1, "schema 99")
 
 
-def test_logs_follow(waiting, here):
+def test_logs_follow(waiting):
     log = waiting / ".signoff" / "logs" / "signoff.jsonl"
     log.write_text(
         '{"event":"loop.broke","level":"error","timestamp":"2026-01-02T03:04:05Z","loop":"outbox"}\nnot ours\n'
@@ -521,7 +520,7 @@ def test_logs_follow(waiting, here):
         assert process.wait(5) == 130
 
 
-def test_the_audit_chain_shows_what_was_done_to_it(waiting, here):
+def test_the_audit_chain_shows_what_was_done_to_it(waiting):
     whole = ok(waiting, "audit", "verify")
     head = re.search(r"^head (\d+):(\w+)$", whole, re.MULTILINE)
     assert head
@@ -543,7 +542,7 @@ def test_the_audit_chain_shows_what_was_done_to_it(waiting, here):
         shutil.copy(whole_file, path)
         with closing(sqlite3.connect(path)) as database, database:
             assert database.execute(statement).rowcount > 0
-        refused(signoff(waiting, "audit", "verify", *words), 1, said)
+        refused(here(waiting, "audit", "verify", *words), 1, said)
     assert "whole" in ok(waiting, "audit", "verify")  # a cut tail shows only against a head noted before
 
 

@@ -109,8 +109,8 @@ def test_what_is_marked_so_runs_and_prints_what_is_shown(tmp_path):
     where, real, ran = tmp_path, {}, 0
     for document in DOCUMENTS:
         for block in blocks(document, "console run"):
-            for command, shown in commands(block):
-                command = ID.sub(lambda found: real.get(found[0], found[0]), command)
+            for written, shown in commands(block):
+                command = ID.sub(lambda found: real.get(found[0], found[0]), written)
                 if command.startswith("cd "):
                     where = where / command.removeprefix("cd ")
                     continue
@@ -220,7 +220,7 @@ def default_of(field):
         return "required"
     default = field.default if field.default is not inspect.NODEFAULT else field.default_factory()
     if isinstance(default, msgspec.Struct):
-        return ""
+        return "below"
     text = json.dumps(msgspec.to_builtins(default))
     return "none" if text in {"null", '""'} else text.strip('"')
 

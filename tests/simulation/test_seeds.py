@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -61,7 +62,7 @@ async def run(seed: int) -> World:
 
 @pytest.mark.proof
 @pytest.mark.timeout(7200)
-async def test_promises_hold_under_any_schedule() -> None:
+async def test_promises_hold_under_any_schedule(proved: Callable[[str], None]) -> None:
     failed: dict[int, str] = {}
     crashes_n = thefts_n = 0
     for seed in range(SCHEDULES_N):
@@ -72,7 +73,7 @@ async def test_promises_hold_under_any_schedule() -> None:
             continue
         crashes_n += len(world.crashes)
         thefts_n += world.thefts_n
-    print(f"{SCHEDULES_N} schedules, {crashes_n} crashes, {thefts_n} thefts, failing seeds {sorted(failed)}")
+    proved(f"{SCHEDULES_N} schedules, {crashes_n} crashes, {thefts_n} thefts, failing seeds {sorted(failed)}")
     assert not failed, "\n\n".join(f"seed {seed}, {why}" for seed, why in list(failed.items())[:5])
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.proof
 
 
 @pytest.mark.timeout(3_600 if SOAK else 600)
-def test_nothing_is_lost_or_done_twice_however_often_the_process_is_killed(tmp_path, capsys):
+def test_nothing_is_lost_or_done_twice_however_often_the_process_is_killed(tmp_path, proved):
     seed = os.environ.get("SIGNOFF_SEED", "1")
     windows = (*WINDOWS, MIXED)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -35,8 +35,7 @@ def test_nothing_is_lost_or_done_twice_however_often_the_process_is_killed(tmp_p
         total.add(tally)
     table = "\n".join((HEAD, *(tally.row(window) for window, tally in tallies.items()), total.row("total")))
     (tmp_path / "kills.txt").write_text(table)
-    with capsys.disabled():
-        print(f"\n{table}\n")
+    proved(table)
     assert not total.faults
     assert all(tally.kills >= KILLS for tally in tallies.values())
 
