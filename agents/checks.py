@@ -53,6 +53,7 @@ def check_all(document: Document[Manifest], workspace: Path, known: Iterable[str
     checks.teams()
     checks.matrix()
     checks.commands()
+    checks.promises()
 
 
 class _Checks:
@@ -77,6 +78,14 @@ class _Checks:
             return True
         self._fail(f"unknown role {name}", f"one of: {', '.join(self._ids)}", *path)
         return False
+
+    def promises(self) -> None:
+        """What is read, and not in force yet: nobody may rely on it unknowingly."""
+        for n, row in enumerate(self._all.roles):
+            if row.permissions.requires_review:
+                self._notice(
+                    f"{row.id}: requires_review is not in force yet; gate its actions", "roles", n, "permissions"
+                )
 
     def zones(self) -> None:
         self._zone(self._all.team.zone, "team", "zone")

@@ -47,6 +47,11 @@ def stopping(what: str) -> str:
     return f"Stopping {short(what)}."
 
 
+def waits_for_resume(task: str) -> str:
+    """New work while everything, or its role, is stopped."""
+    return f"Heard ({short(task)}). Work is stopped here; it starts when somebody types /resume."
+
+
 def stopped(scope: str) -> str:
     """Paused."""
     return f"{scope} is stopped. Nothing of it starts until you resume it."
@@ -77,8 +82,10 @@ def could_not(what: str) -> str:
     return f"I could not deal with that ({what}). It is in the log; nothing was done."
 
 
-def ran(duration_ms: int, failure: str) -> str:
-    """Under a decided card: what came of the action."""
+def ran(duration_ms: int | None, failure: str) -> str:
+    """Under a decided card: what came of the action. None: it outlived the engine that started it."""
+    if duration_ms is None:
+        return f"failed: {failure}" if failure else "ran, while signoff was down for a moment"
     took = f"{duration_ms / 1000:.1f} s"
     return f"failed after {took}: {failure}" if failure else f"ran in {took}"
 

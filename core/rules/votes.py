@@ -115,7 +115,7 @@ def needs_of(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> str:
     """
     if inquiry.state.final or not inquiry.stages:
         return ""
-    if inquiry.kind in {Kind.CHOICE, Kind.QUESTION, Kind.FORM}:
+    if inquiry.kind in {Kind.CHOICE, Kind.QUESTION, Kind.FORM, Kind.RECONCILE} and not votes:
         return f"an answer from {_either(inquiry.stages[0].eligible, team)}"
     if inquiry.label is Label.SINGLE:
         presses = "one more press" if inquiry.pressed_once else "two presses"

@@ -31,7 +31,7 @@ from core.model.views import Line, Post
 from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Stopped, Task, TimedOut
 from core.rules import policy, replies
 from core.rules.commands import Control, Decide, Show
-from core.rules.plan import begin, fold, title_of
+from core.rules.plan import Plan, begin, fold, title_of
 from core.rules.router import Ignore, Press, Say, Start, Tell, route, sender_of
 from core.runtime import inquiries
 from core.runtime.context import Context, exhausted_scope, log
@@ -154,6 +154,8 @@ class Dispatcher:
             plan.changes.append(CloseEvent(key=event.key, task=task.id))
             begun = Begun(at_ms=env.now_ms, brief=brief, definition=team.version, asked_by=asked_by, said=said)
             begin(plan, task, begun)
+            if context.stopped & {"all", f"role:{role}"}:
+                _say(plan, event, replies.waits_for_resume(task.id))
             answer = await context.commit(plan)
             scope = exhausted_scope(answer)
             if scope is None:
@@ -177,9 +179,7 @@ class Dispatcher:
             plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
             plan.changes.append(CloseEvent(key=event.key, task=task.id))
             new = fold(plan, task, Heard(at_ms=plan.env.now_ms, text=text, speaker=name))
-            line = Line(text=replies.heard(new.waiting_on), speaker=team.roles[new.role].title)
-            post_id = post_of("heard", event.key)
-            plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
+            _say(plan, event, replies.heard(new.waiting_on), speaker=team.roles[new.role].title)
             if isinstance(await context.commit(plan), Applied):
                 return
         raise StaleError(event.key)
@@ -275,3 +275,9 @@ async def _in_order(lane: list[Callable[[], Awaitable[bool]]]) -> None:
     for deal in lane:
         if not await deal():
             return
+
+
+def _say(plan: Plan, event: Event, text: str, speaker: str = "") -> None:
+    """Answer an event in code, in the transaction that deals with it."""
+    post_id, line = post_of("heard", event.key), Line(text=text, speaker=speaker)
+    plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))

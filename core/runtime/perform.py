@@ -247,7 +247,8 @@ class Performer:
         entry, changes = self._returned(effect, result, leased)
         if effect.grant is not None:
             failure = result.failure.what if result.failure else ""
-            outcome = replies.ran(context.clock.monotonic_ms() - began_ms, failure)
+            took_ms = None if again else context.clock.monotonic_ms() - began_ms
+            outcome = replies.ran(took_ms, failure)
             changes.extend(await self._outcome_card(effect, outcome, team))
         return entry, changes
 

@@ -82,6 +82,7 @@ def here(where, *words, typed="", **more):
         contextlib.redirect_stderr(err),
     ):
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        patch.setattr(place, "set_up_log", lambda *_, **__: None)  # it is for a whole process, and would outlive us
         for name in LEFT_OUT:
             patch.delenv(name, raising=False)
         for name, value in more.items():

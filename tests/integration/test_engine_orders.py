@@ -475,3 +475,11 @@ async def test_twenty_calls_of_one_turn_and_one_of_them_needs_a_person() -> None
     assert await table.press("approve", "bob") == notes.APPROVED
     assert table.results() == ["look ok"] * 19 + ["mail ok"]
     assert table.answer == "all seen"
+
+
+async def test_new_work_under_a_stop_is_heard_and_said_to_wait() -> None:
+    table = await shipping()
+    await table.order("/stop all")
+    await table.say("and the docs", at=SIDE)
+    assert "/resume" in table.lines[-1]
+    assert await table.order("/resume all") == "Everything goes on."

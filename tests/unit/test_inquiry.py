@@ -817,6 +817,13 @@ def test_what_is_still_needed_in_words():
     assert needs(desk) == ""
 
 
+def test_one_answer_says_what_happened_and_running_it_again_needs_the_rule():
+    desk = lost()
+    assert needs(desk).startswith("an answer from ")
+    desk.press("bob", Verb.RERUN)
+    assert needs(desk).startswith("1 of ")
+
+
 def test_needs_of_a_quorum_and_of_many():
     of = team((*TEAM.people, *map(person, "defgh")), external=TierRule(stages=(StageRule(approve_n=2),)))
     desk = Desk(of, approval(of, **MAIL, initiators=()))

@@ -26,6 +26,7 @@ from core.model.work import (
     ToolUse,
 )
 from core.rules import plan as plans
+from core.rules import replies
 from core.rules.plan import Plan, begin, fold, lease_of, title_of
 from core.rules.step import Env, Step, step
 from core.rules.transcript import turns_of
@@ -52,6 +53,11 @@ def test_a_call_that_waits_for_nothing_known_is_wound_down_without_an_order(stat
     orders = [type(effect) for effect in made.effects if not isinstance(effect, SetDeadline)]
     assert orders == ([Finish] if state is CallState.PERSON else [])
     assert made.task.phase is (Phase.CANCELLED if state is CallState.PERSON else Phase.CANCELLING)
+
+
+def test_an_action_that_outlived_its_engine_has_no_duration() -> None:
+    assert replies.ran(None, "") == "ran, while signoff was down for a moment"
+    assert replies.ran(None, "it broke") == "failed: it broke"
 
 
 def test_a_task_that_winds_down_without_a_result_waits_rather_than_makes_one_up() -> None:

@@ -261,6 +261,12 @@ def test_a_soul_says_who_it_is(place, old, new, line, what, expected):
     assert expected in found[0]
 
 
+def test_what_is_read_and_not_in_force_is_said(place):
+    edit(place, "reports_to: null", "reports_to: null\n    permissions: {requires_review: true}")
+    _errors, notices = check(place)
+    assert any("requires_review is not in force yet" in notice.what for notice in notices)
+
+
 def test_a_role_may_be_renamed_in_the_manifest_alone(place):
     edit(place, "id: dev", "id: worker", "agents/dev/SOUL.md")
     errors, notices = check(place)
