@@ -2,7 +2,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
-SIDE_BY_SIDE := --numprocesses auto
 COVER := --cov --cov-report=
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4
 LAWS := core/model/*,core/rules/*,bots/*/wire.py
@@ -17,7 +16,7 @@ run: .venv/.installed  ## install what the program needs, and start it
 
 test: .venv/.installed-dev  ## every test but the proofs and the soaks
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not proof and not soak" $(COVER)
+	$(PYTEST) -m "not proof and not soak" $(COVER)
 
 check: .venv/.installed-dev  ## what CI runs: format, lint, types, contracts, all tests, coverage floors
 	$(BIN)/ruff format --check .
@@ -25,9 +24,9 @@ check: .venv/.installed-dev  ## what CI runs: format, lint, types, contracts, al
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 ifdef SIGNOFF_TESTED  # make test has just passed and left its coverage: add the proofs (5: there are none)
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "proof and not soak" $(COVER) --cov-append || [ $$? -eq 5 ]
+	$(PYTEST) -m "proof and not soak" $(COVER) --cov-append || [ $$? -eq 5 ]
 else
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not soak" $(COVER)
+	$(PYTEST) -m "not soak" $(COVER)
 endif
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='$(LAWS)'
@@ -36,7 +35,7 @@ bench: .venv/.installed-dev  ## measure
 	$(BIN)/python -m benchmarks
 
 soak: .venv/.installed-dev  ## the proofs and the soaks, at full length
-	SIGNOFF_SOAK=1 $(BIN)/pytest $(SIDE_BY_SIDE) -m "proof or soak"
+	SIGNOFF_SOAK=1 $(PYTEST) -m "proof or soak"
 
 mutants: .venv/.installed-dev  ## break the code in many places, and see that a test notices each
 	$(BIN)/python -m tests.mutants

@@ -1,4 +1,6 @@
-"""What holds for every test: it speaks to nobody but this machine, and chance is the same for everybody in CI."""
+"""What holds for every test: it speaks to nobody but this machine, chance is the same for everybody in CI, and what a proof
+has counted is printed at the end.
+"""
 
 import ipaddress
 import os
@@ -53,3 +55,21 @@ def _no_network_but_loopback():
             patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
         patch.setattr(socket, "getaddrinfo", _resolve(socket.getaddrinfo))
         yield
+
+
+PROVED = "proved"
+
+
+@pytest.fixture
+def proved(record_property):
+    """Say what a proof has counted; it is printed at the end, also from a worker."""
+    return lambda text: record_property(PROVED, text)
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, ())]
+    told = [str(v) for r in reports for name, v in getattr(r, "user_properties", ()) if name == PROVED]
+    if told:
+        terminalreporter.section("proved")
+        for text in told:
+            terminalreporter.write_line(text)

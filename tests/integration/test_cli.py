@@ -320,6 +320,17 @@ def test_decisions_reach_a_running_engine(waiting, tmp_path):
     assert len(rows(waiting, "inbox")) == 1
 
 
+def test_whoever_waits_hears_how_it_ended_or_why_it_does_not(workspace):
+    with running(workspace):
+        told = ok(workspace, "say", "how is the landing page doing?", "--to", "devops", "--wait")
+        accepted, _, answer = told.partition("\n")
+        assert re.fullmatch(r"accepted as t-\w{4}", accepted)
+        assert "DevOps" in answer
+        ok(workspace, "stop", "devops")
+        stopped = ok(workspace, "say", "and now?", "--to", "devops", "--wait")
+        assert re.search(r"^(t-\w{4}) is stopped; `signoff resume \1` lets it go on$", stopped, re.MULTILINE)
+
+
 def test_the_input_ends_the_run_and_ctrl_c_interrupts_it(workspace):
     with running(workspace) as engine:
         engine.stdin.close()
@@ -511,9 +522,9 @@ def test_logs_follow(waiting):
         '{"event":"loop.broke","level":"error","timestamp":"2026-01-02T03:04:05Z","loop":"outbox"}\nnot ours\n'
     )
     assert here(waiting, "logs").stdout == "2026-01-02T03:04:05Z error loop.broke loop=outbox\nnot ours\n"
-    words = [sys.executable, "-m", "bots", "logs", "-f", "-n", "0"]
+    words = [sys.executable, "-m", "bots", "logs", "-f", "-n", "1"]
     with subprocess.Popen(words, cwd=waiting, env=environment(), stdout=subprocess.PIPE, text=True) as process:
-        time.sleep(0.3)  # nothing else tells that it has opened the file
+        assert process.stdout.readline() == "not ours\n"
         with log.open("a") as file:
             file.write('{"event":"later"}\n')
         assert "later" in process.stdout.readline()

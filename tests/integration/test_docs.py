@@ -35,6 +35,7 @@ VARIES = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"\d+ audit rows|head \d+"), "ROWS"),
 )
+WRAPPED = re.compile(r" ·\n +|\n +· ")  # how long a duration is decides where such a line breaks
 NOT_FILES = ("deployed.log", "signoff.db")  # they come into being
 
 
@@ -123,8 +124,8 @@ def test_what_is_marked_so_runs_and_prints_what_is_shown(tmp_path):
                     timeout=15,
                     stdin=subprocess.DEVNULL,
                 )
-                printed = (done.stdout + done.stderr).splitlines()
-                pairs = fit(shown.rstrip("\n").splitlines(), printed)
+                printed = WRAPPED.sub(" · ", done.stdout + done.stderr).splitlines()
+                pairs = fit(WRAPPED.sub(" · ", shown.rstrip("\n")).splitlines(), printed)
                 assert pairs is not None, f"{name(document)}: {command}\n{chr(10).join(printed)}"
                 for mine, theirs in pairs:
                     real.update(zip(ID.findall(mine), ID.findall(theirs), strict=True))
