@@ -1,5 +1,5 @@
-"""What holds for every test: it speaks to nobody but this machine, chance is the same for everybody in CI, and what a proof
-has counted is printed at the end.
+"""What holds for every test: it speaks to nobody but this machine, chance is the same for everybody in CI, and what a
+proof has counted is printed at the end.
 """
 
 import ipaddress
