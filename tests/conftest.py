@@ -4,6 +4,7 @@ proof has counted is printed at the end.
 
 import ipaddress
 import os
+import signal
 import socket
 
 import pytest
@@ -13,6 +14,10 @@ from hypothesis import settings
 settings.register_profile("home", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
+
+# A shell starts what runs in the background with Ctrl+C ignored, and children inherit that: ours are to be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class NetworkError(RuntimeError):

@@ -12,7 +12,6 @@ from core.model.team import EffectClass, Json, Tier, ToolSpec
 DELEGATE = "delegate"
 ASK_HUMAN = "ask_human"
 HAND_OFF = "hand_off"
-NAMES = frozenset({DELEGATE, ASK_HUMAN, HAND_OFF})
 
 
 def shape(properties: dict[str, Json], required: tuple[str, ...] = ()) -> dict[str, Json]:

@@ -54,8 +54,6 @@ class PushBack(msgspec.Struct, frozen=True, kw_only=True, tag="PushBack/1"):
     question: str
 
 
-Result = Handoff | Failure
-
 # --- Models ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,6 @@ MESSAGE_TOO_LONG = "That message is over 256 KB. Put it in a file under files/sh
 MAY_NOT_ASK = "You may read along, but not give the team work. Ask its owner to make you a member."
 NOTHING_OPEN = "Nothing waits for a person."
 NOTHING_RUNS = "No task is open."
-STALE_BUTTON = "That button belongs to an earlier version. The message above it shows the current one."
 UNKNOWN_BUTTON = "That button is not one of mine."
 ASKED_BACK = "Asked. The request is taken back; it comes again with the answer."
 NOT_YOURS = "Only the one who asked, or an owner, may do that."

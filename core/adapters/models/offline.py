@@ -36,7 +36,6 @@ _WORK = frozenset({"write_file", "run_command"})
 _HANDOFFS_MAX = 2  # one may be refused because a message came in meanwhile
 _TITLES_MAX = 12
 _QUOTE_MAX = 300
-_READ_MAX = 1500
 _LABEL = re.compile(r"^[#*\s]*(?P<label>[A-Z][A-Za-z_ ]{2,30}?)\**:\**[ \t]*(?P<rest>.*)$")
 _EARLIER = re.compile(r"^\s*<earlier>.*?</earlier>\s*", re.DOTALL)
 _BRIEF = re.compile(r"^Brief from [^\n]*\((?P<kind>[\w-]+)\)\s*$", re.MULTILINE)
