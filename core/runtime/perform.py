@@ -101,15 +101,13 @@ class Performer:
         context.on_abort.append(self._abort)
 
     def _abort(self, effect: EffectId) -> None:
-        if stop := self._stops.get(effect):
-            stop.order()
+        self._stops[effect].order()  # kept for an effect that was leased, and is not begun yet
 
     async def run(self, leased: LeasedEffect) -> None:
         """Perform it and whatever it starts in turn, until nothing is left to this holder."""
         pending: list[LeasedEffect] = [leased]
         while pending:
             current = pending.pop()
-            self._stops[current.effect.id] = _Stop()
             try:
                 task, started = await self._perform(current)
             except StaleError as error:  # fenced off: another holder has it, and its outcome stands

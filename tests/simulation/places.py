@@ -284,8 +284,7 @@ class SimTool:
         await self._life.point(f"before {name}")
         if name in outside.raises:
             raise RuntimeError("the tool is broken")
-        known = outside.times[place.attempt] > 0
-        if not (place.again and outside.remembers and known):
+        if not (outside.remembers and outside.times[place.attempt]):  # what remembers runs an attempt once, for whoever
             held = place.attempt not in outside.cancelled and name in outside.hold
             if place.attempt in outside.cancelled or (held and not await self._wait(place.attempt)):
                 return ToolResult(failure=Failure(what=f"{name} was stopped", why="cancelled", recovery="none needed"))
