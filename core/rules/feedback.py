@@ -49,6 +49,22 @@ STOPPED_FIRST = Failure(
 SMALLER_OR_LONGER = "Ask for a smaller step, or raise task_seconds_max."
 WALL_CLOCK = "it worked for {seconds} s, which is its limit"
 WAS_CANCELLED = "the task was cancelled"
+MODEL_FAILED = "the model did not answer"
+DIGEST_DIFFERS = Failure(
+    what="the action was not run",
+    why="it is no longer, to the byte, what people approved (its arguments or its program changed)",
+    recovery="Call it again: people are asked about the action as it is now.",
+)
+GRANT_EXPIRED = Failure(
+    what="the action was not run",
+    why="its permission ran out before it could start",
+    recovery="Call it again: people are asked anew.",
+)
+GRANT_GONE = Failure(
+    what="the action was not run",
+    why="its permission was taken back, or used already",
+    recovery="Report it. If it is still wanted, call it again: people are asked anew.",
+)
 
 
 def unreadable(tool: str) -> Failure:
@@ -103,24 +119,6 @@ def may_not(role: str, what: str) -> Failure:
         why=f"{role} has no permission for it in team.yaml",
         recovery="Hand the work back and say who could do it.",
     )
-
-
-MODEL_FAILED = "the model did not answer"
-DIGEST_DIFFERS = Failure(
-    what="the action was not run",
-    why="it is no longer, to the byte, what people approved (its arguments or its program changed)",
-    recovery="Call it again: people are asked about the action as it is now.",
-)
-GRANT_EXPIRED = Failure(
-    what="the action was not run",
-    why="its permission ran out before it could start",
-    recovery="Call it again: people are asked anew.",
-)
-GRANT_GONE = Failure(
-    what="the action was not run",
-    why="its permission was taken back, or used already",
-    recovery="Report it. If it is still wanted, call it again: people are asked anew.",
-)
 
 
 def tool_gone(tool: str) -> Failure:

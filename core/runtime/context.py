@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from core.model.errors import StoreFullError, TerminalError
+from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
 from core.model.unit import AddEffect, Answer, Pause, Refused, Room, Unit
@@ -104,6 +104,16 @@ async def insist(context: Context, commit: Callable[[], Awaitable[T]]) -> T:
         except StoreFullError:
             log.warning("commit.waits", why="the disk is full")
             await context.clock.sleep(FULL_DISK_SECONDS)
+
+
+async def patiently(context: Context, claim: Callable[[], Awaitable[tuple[T, ...]]]) -> tuple[T, ...]:
+    """Claim; a store that cannot write right now gives nothing, after a while. What runs already must not feel it."""
+    try:
+        return await claim()
+    except RetryableError as error:
+        log.warning("claim.waits", why=error.what)
+        await context.clock.sleep(FULL_DISK_SECONDS)
+        return ()
 
 
 def topics_of(plan: Plan) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, SignoffError, StoreFullError
+from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, SignoffError
 from core.model.inquiries import DeliveryState, InquiryState
 from core.model.unit import (
     AddAudit,
@@ -29,7 +29,7 @@ from core.model.unit import (
 from core.model.views import InquiryCard
 from core.ports import Platform
 from core.rules import inquiry as rules
-from core.runtime.context import Context, insist, log
+from core.runtime.context import Context, insist, log, patiently
 
 SWEEP_SECONDS = 2.0
 LEASE_MS = 60_000
@@ -55,7 +55,7 @@ class Outbox:
         """For ever."""
         async with asyncio.TaskGroup() as group:
             while True:
-                leased = await self.claim()
+                leased = await patiently(self._context, self.claim)
                 for item in leased:
                     self._busy += 1
                     group.create_task(self._send(item))
@@ -74,8 +74,6 @@ class Outbox:
     async def _send(self, leased: LeasedPost) -> None:
         try:
             await self.deliver(leased)
-        except StoreFullError:
-            await self._context.clock.sleep(1)
         except Exception:  # noqa: BLE001 - a post that breaks our own code must not stop the others; its lease lapses
             log.exception("post.broke", post=leased.post.id)
         finally:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from core.model.errors import StoreFullError
 from core.model.unit import ClaimEffects, LeasedEffect
-from core.runtime.context import Context, log
+from core.runtime.context import Context, log, patiently
 from core.runtime.perform import Performer
 
 SWEEP_SECONDS = 2.0
@@ -27,7 +26,7 @@ class Worker:
         """For ever. Cancelled, it lets commits under way finish; what was started is recovered at the next start."""
         async with asyncio.TaskGroup() as group:
             while True:
-                leased = await self.claim()
+                leased = await patiently(self._context, self.claim)
                 for item in leased:
                     self._busy += 1
                     group.create_task(self._perform(item))
@@ -47,11 +46,6 @@ class Worker:
     async def _perform(self, leased: LeasedEffect) -> None:
         try:
             await self._performer.run(leased)
-        except StoreFullError:
-            log.warning(
-                "effect.waits", effect=leased.effect.id, why="the disk is full: its outcome is not recorded yet"
-            )
-            await self._context.clock.sleep(1)
         except Exception:  # noqa: BLE001 - one effect that breaks the engine's own code must not stop the others; it stays leased
             log.exception("effect.broke", effect=leased.effect.id, task=leased.task.id)
         finally:

@@ -7,11 +7,18 @@ import asyncio
 import pytest
 
 from core.adapters.models.scripted import fail, say, use
-from core.model.errors import AmbiguousError, OverloadedError, RateLimitedError, RetryableError, TerminalError
+from core.model.errors import (
+    AmbiguousError,
+    OverloadedError,
+    RateLimitedError,
+    RetryableError,
+    StoreFullError,
+    TerminalError,
+)
 from core.model.events import Conversation, MessageReceived
 from core.model.ids import post_of
 from core.model.inquiries import InquiryState
-from core.model.unit import AddPost, PostState, Unit
+from core.model.unit import AddPost, ClaimPosts, PostState, Unit
 from core.model.views import InquiryCard, Line, Post, StatusLine, Trouble
 from core.model.work import Phase
 from core.rules import notes
@@ -503,3 +510,26 @@ async def test_idle_means_that_all_there_is_waits_for_people_or_time() -> None:
     await table.say("go", role="ops")
     assert (await table.task()).phase is Phase.FAILED
     assert await table.engine.idle()
+
+
+async def test_a_disk_that_is_full_at_a_claim_touches_nothing_that_runs() -> None:
+    table = Table({"ops": [use("note", text="a"), say("done")]}, expect=("claim.waits",))
+    refusals, claims = 3, (table.store.claim_effects, table.store.claim_posts)
+
+    async def full(claim):
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise StoreFullError("the disk is full")
+        return await claims[isinstance(claim, ClaimPosts)](claim)
+
+    table.store.claim_effects = table.store.claim_posts = full
+    await table.happens(MessageReceived, text="go", role="ops")
+
+    async def answered() -> bool:
+        return bool(table.answers)
+
+    await running(table, answered)
+    assert table.answer == "done"
+    assert not refusals
+    assert not [entry for entry in table.log if entry["event"] == "loop.broke"]
