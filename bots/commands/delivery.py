@@ -65,8 +65,8 @@ async def _deal_with_it_here(house: House) -> bool:
 async def _outcome(house: House, event: Event, *, engine_up: bool) -> Delivered | None:
     """None while it is new: whoever deals with an event gives it a task or answers in its conversation."""
     read = house.store.read
-    task = await read.event_task(event.key)
     posts = await read.posts(conversation=event.conversation)
+    task = await read.event_task(event.key)  # after the posts: one transaction may write both, between the two looks
     if task is None and not posts:
         return None
     views = (row.post.view for row in reversed(posts))
