@@ -61,9 +61,10 @@ class Schedules:
         """Fire it if it is due. Returns its next time."""
         now_ms = self._clock.now_ms()
         after_ms = await self._after_ms(schedule, now_ms)
-        latest_ms = self._latest_due_ms(schedule.id, after_ms, now_ms)
-        if latest_ms is None:
-            return self._calendar.next_after(schedule.id, after_ms)
+        next_ms = self._calendar.next_after(schedule.id, after_ms)
+        if next_ms is None or next_ms > now_ms:
+            return next_ms
+        latest_ms = self._latest_due_ms(schedule.id, next_ms, now_ms)
         if schedule.misfire == "one" or now_ms - latest_ms <= LATE_MS:
             await intake.accept(_event(schedule, latest_ms, now_ms))
         await self._keep(schedule, latest_ms)
@@ -78,17 +79,16 @@ class Schedules:
             return now_ms
         return min(progress.after_ms, now_ms)
 
-    def _latest_due_ms(self, schedule: str, after_ms: int, now_ms: int) -> int | None:
-        """The last of its times after `after_ms` and up to now: the first moment whose next time is yet to come.
+    def _latest_due_ms(self, schedule: str, due_ms: int, now_ms: int) -> int:
+        """The last of its times from one that is due up to now: the first moment whose next time is yet to come.
         Searched, not counted: a year of minutes takes 35 questions.
         """
 
         def is_last(passed_ms: int) -> bool:
-            next_ms = self._calendar.next_after(schedule, after_ms + passed_ms)
+            next_ms = self._calendar.next_after(schedule, due_ms + passed_ms)
             return next_ms is None or next_ms > now_ms
 
-        passed_ms = bisect_left(range(now_ms - after_ms), True, key=is_last)
-        return after_ms + passed_ms if passed_ms else None
+        return due_ms + bisect_left(range(now_ms - due_ms), True, key=is_last)
 
     async def _keep(self, schedule: Schedule, after_ms: int) -> None:
         value = msgspec.json.encode(Progress(after_ms=after_ms, when=schedule.when)).decode()
