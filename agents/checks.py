@@ -17,6 +17,7 @@ import fastjsonschema
 from agents.folders import Findings
 from agents.manifest import CommandRow, Document, Manifest, RoleRow
 from agents.tools import programs
+from core.model.events import Conversation
 from core.model.inquiries import Stage
 from core.model.team import Json, Policy, TierRule
 from core.rules.policy import fillable
@@ -30,6 +31,20 @@ _INTERPRETERS = ("sh", "bash", "dash", "zsh", "env", "python", "python3", "node"
 _SCHEMES = ("http", "https", "ftp", "file", "data")
 _BROKEN = (OSError, ValueError, TypeError, AttributeError, LookupError, SyntaxError, RecursionError, re.error)
 """What the compiler raises on a schema that is none; its own errors are ValueErrors."""
+
+
+ORIGIN = "origin"
+"""The conversation where something was asked for."""
+PLATFORMS = ("discord", "slack", "telegram")
+
+
+def place_of(text: str) -> Conversation | None:
+    """`slack:T01/C42`, or with a thread `slack:T01/C42/17.5`; None for anything else."""
+    platform, _, rest = text.partition(":")
+    parts = rest.split("/")
+    if not platform or len(parts) not in {2, 3} or not all(part.strip() for part in parts):
+        return None
+    return Conversation(platform=platform, account=parts[0], channel=parts[1], thread="".join(parts[2:]))
 
 
 def leads_of(manifest: Manifest) -> frozenset[str]:
@@ -48,10 +63,12 @@ def check_all(document: Document[Manifest], workspace: Path, known: Iterable[str
     checks = _Checks(document, workspace, frozenset(known), found)
     checks.zones()
     checks.people()
+    checks.platform_roles()
     checks.roles()
     checks.supervisors()
     checks.teams()
     checks.matrix()
+    checks.channels()
     checks.commands()
     checks.promises()
 
@@ -117,6 +134,18 @@ class _Checks:
                 claimed.setdefault(account, person.id)
         if not any(person.role in {"owner", "approver"} for person in self._all.people):
             self._notice("nobody may approve anything: no person is owner or approver", "people")
+
+    def platform_roles(self) -> None:
+        for platform, row in self._all.platform_roles.items():
+            path = ("platform_roles", platform)
+            if platform not in PLATFORMS:
+                self._fail(f"{platform} has no roles to look up", f"one of: {', '.join(PLATFORMS)}", *path)
+            elif not (row.owner or row.approver):
+                self._notice(f"nobody may decide anything on {platform}: no role of its own is named", *path)
+            for ours, names in (("owner", row.owner), ("approver", row.approver)):
+                for n, name in enumerate(names):
+                    if name != "admin" and not all(name.partition(":")):
+                        self._fail(f"role {name!r}", "admin, role:ID or group:ID", *path, ours, n)
 
     def roles(self) -> None:
         ids: set[str] = set()
@@ -197,6 +226,12 @@ class _Checks:
                 self._role(name, "teams", team, m)
                 if name in members[:m]:
                     self._fail(f"{name} is there twice", "each role once", "teams", team, m)
+
+    def channels(self) -> None:
+        for place, role in self._all.channels.items():
+            self._role(role, "channels", place)
+            if not all(place.partition(":")[::2]):
+                self._fail(f"{place} is no channel", "platform:channel, as in slack:C42", "channels", place)
 
     def matrix(self) -> None:
         pairs: set[tuple[str, str, str]] = set()
@@ -305,6 +340,31 @@ def check_policy(document: Document[Manifest], default: Policy, merged: Policy, 
         if not word.strip():
             at = document.line("policy", "words_add", n)
             found.fail("an empty word", "a word that occurs in tools, commands, paths", file=document.file, line=at)
+
+
+def check_places(document: Document[Manifest], found: Findings) -> None:
+    """Where inquiries are shown: always where they were asked for, and at places that can be told apart."""
+    policy = document.value.policy if document.value else None
+    if policy is None:
+        return
+    expected = "platform:account/channel, as in slack:T01/C42"
+    lists: list[tuple[tuple[str, ...], tuple[str, ...]]] = [(policy.deliver, ("policy", "deliver"))]
+    lists += [
+        (row.deliver, ("policy", "tiers", tier, "deliver"))
+        for tier, row in policy.tiers.items()
+        if row.deliver is not None
+    ]
+    for places, path in lists:
+        if ORIGIN not in places:
+            at = document.line(*path)
+            found.fail("origin is missing", "origin first, then more places", file=document.file, line=at)
+        for n, place in enumerate(places):
+            if place != ORIGIN and place_of(place) is None:
+                at = document.line(*path, n)
+                found.fail(f"{place!r} is no place", f"origin, or {expected}", file=document.file, line=at)
+    if policy.inbox is not None and place_of(policy.inbox.channel) is None:
+        at = document.line("policy", "inbox", "channel")
+        found.fail(f"{policy.inbox.channel!r} is no place", expected, file=document.file, line=at)
 
 
 def check_tiers(document: Document[Manifest], tiers: Mapping[str, TierRule], found: Findings) -> None:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 from agents.manifest import BYTES_MAX, Front, read
 from core.model.errors import ConfigError
+from core.model.team import Triggers
 
 REQUIRED = ("Identity", "Core Responsibilities", "Decision Principles", "Boundaries")
 ADVISED = ("Decision Authority", "Communication Style")
 _SHARED_FIRST = ("SAFETY.md", "COMMS.md", "MEMORY.md")
+_WORDS = re.compile(r"words:\s*(.+)", re.IGNORECASE)
+_REPEATS = re.compile(r"same question (\d{1,2}) times", re.IGNORECASE)
+_TRIGGER_GRAMMAR = "`words: a, b`, `same question 3 times` or `account deletion`"
 _HEADING = re.compile(r"^##[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 
 
@@ -57,6 +61,7 @@ class RoleText:
     constitution: str = ""
     agents: str = ""
     tools: str = ""
+    triggers: Triggers
 
 
 def text_of(path: Path, file: str, found: Findings) -> str | None:
@@ -103,6 +108,7 @@ def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText
         if text is None and name == "CONSTITUTION":
             found.notice("is missing: this role has no hard rules of its own", file=_name(f"{folder}/{name}.md"))
         parts[name.lower()] = text or ""
+    triggers = _triggers(parts["constitution"], _name(f"{folder}/CONSTITUTION.md"), found)
     front, body, lines_before = _front(soul, file, found)
     _sections(body, lines_before, file, found)
     if front is None:
@@ -110,7 +116,28 @@ def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText
     if front.id != role:
         line = next((n for n, text in enumerate(soul.splitlines(), 1) if text.startswith("id:")), 1)
         found.notice(f"id is {front.id}, and {role} in team.yaml, which is what counts", file=file, line=line)
-    return RoleText(front=front, soul=body, **parts)
+    return RoleText(front=front, soul=body, triggers=triggers, **parts)
+
+
+def _triggers(constitution: str, file: str, found: Findings) -> Triggers:
+    """The bullets of `## Escalation Triggers`: what code does with them leaves no room for prose."""
+    words: list[str] = []
+    repeats, deletion, inside = 0, False, False
+    for number, line in enumerate(constitution.splitlines(), 1):
+        text = line.strip()
+        if text.startswith("#"):
+            inside = text.lstrip("#").strip().lower() == "escalation triggers"
+        elif inside and text:
+            said = text.lstrip("-* ").strip()
+            if match := _WORDS.fullmatch(said):
+                words += [word for part in match[1].split(",") if (word := part.strip())]
+            elif (match := _REPEATS.fullmatch(said)) and int(match[1]) > 1:
+                repeats = int(match[1])
+            elif said.lower() == "account deletion":
+                deletion = True
+            else:
+                found.fail(f"{said[:60]!r} triggers nothing", _TRIGGER_GRAMMAR, file=file, line=number)
+    return Triggers(words=tuple(words), repeats=repeats, deletion=deletion)
 
 
 def _front(soul: str, file: str, found: Findings) -> tuple[Front | None, str, int]:

@@ -48,6 +48,13 @@ class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...] = ()
 
 
+class HoldersRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of a platform's own roles make somebody what."""
+
+    owner: tuple[str, ...] = ()
+    approver: tuple[str, ...] = ()
+
+
 class ToolsRow(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[str, ...]
     deny: tuple[str, ...] = ()
@@ -132,6 +139,7 @@ class TierRow(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool | None = None
     allow_self: bool | None = None
     reason_required: bool | None = None
+    deliver: tuple[str, ...] | None = None
 
 
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +149,7 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     words_add: tuple[str, ...] = ()
     tiers: dict[str, TierRow] = {}
+    deliver: tuple[str, ...] = ("origin",)
     inbox: InboxRow | None = None
 
 
@@ -148,9 +157,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: Literal[1]
     team: HeadRow
     people: tuple[PersonRow, ...] = ()
+    platform_roles: dict[str, HoldersRow] = {}
     roles: Annotated[tuple[RoleRow, ...], Meta(min_length=1)]
     teams: dict[str, tuple[str, ...]] = {}
     matrix: tuple[HandRow, ...] = ()
+    channels: dict[str, Name] = {}
     commands: dict[str, CommandRow] = {}
     policy: PolicyRow = PolicyRow()
 

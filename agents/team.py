@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from agents import prompts
-from agents.checks import LEAD_TOOLS, check_all, check_policy, check_tiers, leads_of, tools_of
+from agents.checks import LEAD_TOOLS, check_all, check_places, check_policy, check_tiers, leads_of, place_of, tools_of
 from agents.folders import Findings, Notice, RoleText, read_role, read_shared
 from agents.manifest import BudgetRow, Document, Manifest, ModelRow, Preset, RoleRow, TierRow, read_file
 from agents.tools import base_specs, commands, control
 from core.model.errors import ConfigError
+from core.model.events import Conversation
 from core.model.ids import digest_of
 from core.model.team import (
     Budget,
@@ -114,6 +115,7 @@ def _load(workspace: Path, environ: Mapping[str, str], found: Findings) -> Team 
     specs = base_specs()
     check_all(document, workspace, specs, found)
     check_tiers(document, DEFAULT_TIERS, found)
+    check_places(document, found)
     policy = _policy(manifest)
     check_policy(document, _default_policy(), policy, found)
     preset = _preset(workspace, environ, document, found)
@@ -188,11 +190,21 @@ def _default_policy() -> Policy:
 
 def _policy(manifest: Manifest) -> Policy:
     default = _default_policy()
-    overrides = {tier: row for tier, row in manifest.policy.tiers.items() if tier in default.tiers}
-    tiers = default.tiers | {tier: _tier(default.tiers[tier], row) for tier, row in overrides.items()}
+    everywhere = _places(manifest.policy.deliver)
+    shown = {tier: msgspec.structs.replace(rule, deliver=everywhere) for tier, rule in default.tiers.items()}
+    overrides = {tier: row for tier, row in manifest.policy.tiers.items() if tier in shown}
+    tiers = shown | {tier: _tier(shown[tier], row) for tier, row in overrides.items()}
     added = [word.strip().lower() for word in manifest.policy.words_add]
     words = tuple(dict.fromkeys((*default.words, *(word for word in added if word))))
-    return Policy(tiers=tiers, words=words, version=digest_of(msgspec.json.encode((tiers, words), order="sorted")))
+    version = digest_of(msgspec.json.encode((tiers, words), order="sorted"))
+    inbox = place_of(manifest.policy.inbox.channel) if manifest.policy.inbox else None
+    return Policy(tiers=tiers, words=words, version=version, inbox=inbox)
+
+
+def _places(deliver: tuple[str, ...]) -> tuple[Conversation, ...]:
+    """Besides the origin."""
+    found = (place_of(place) for place in deliver)
+    return tuple(place for place in found if place is not None)
 
 
 def _tier(default: TierRule, row: TierRow) -> TierRule:
@@ -203,6 +215,7 @@ def _tier(default: TierRule, row: TierRow) -> TierRule:
         "verified": row.verified,
         "allow_self": row.allow_self,
         "reason_required": row.reason_required,
+        "deliver": None if row.deliver is None else _places(row.deliver),
         "stages": None
         if row.stages is None
         else tuple(StageRule(approve_n=s.approve, deny_n=s.deny, people=s.people) for s in row.stages),
@@ -288,6 +301,11 @@ class _Builder:
             roles=roles,
             teams=self._all.teams,
             matrix=self._matrix,
+            channels=dict(self._all.channels),
+            platform_roles={
+                platform: {"owner": row.owner, "approver": row.approver}
+                for platform, row in self._all.platform_roles.items()
+            },
             tools=self._specs,
             commands=self._commands,
             models=models,
@@ -311,6 +329,7 @@ class _Builder:
             budget=_budget(row.budget),
             permissions=msgspec.convert(msgspec.structs.asdict(row.permissions), Permissions),
             escalates_to=row.escalates_to,
+            triggers=self._texts[row.id].triggers,
             leads=row.id in self._leads or ("delegate" in tools and set(tools) <= LEAD_TOOLS),
             specs=tuple(self._spec(row, name) for name in tools),
             prompt=self._composed[row.id],

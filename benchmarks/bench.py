@@ -214,7 +214,7 @@ class People(Platform):
         self.ready.set()
         await asyncio.Event().wait()
 
-    async def send(self, post: Post, edits: str) -> str:
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
         waiting = self.answered.get(post.conversation.channel)
         match post.view:
             case InquiryCard(buttons=buttons) if buttons:
@@ -235,7 +235,7 @@ class People(Platform):
                 pass
         return "shown"
 
-    async def find_sent(self, post: Post) -> str | None:
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         return None
 
     def _engine(self) -> Intake:

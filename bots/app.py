@@ -6,6 +6,7 @@ not used is not imported.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from agents.team import FileTeamSource
 from agents.tools import registry
 from agents.tools.commands import CommandResolver
 from agents.tools.spool import Spool
-from bots import scheduling
+from bots import platforms, scheduling
+from bots.shelf import WorkspaceShelf
 from core.adapters.models.anthropic import AnthropicModel
 from core.adapters.models.offline import OfflineModel
 from core.adapters.models.openai import OpenAIModel
@@ -26,7 +28,7 @@ from core.adapters.models.resilient import Resilient
 from core.adapters.sqlite.lock import EngineLock
 from core.adapters.sqlite.store import SqliteStore
 from core.adapters.system import LocalBus, SystemClock, SystemIds
-from core.model.errors import ConfigError, StoreRefusedError
+from core.model.errors import ConfigError, StoreRefusedError, TerminalError
 from core.model.team import Team
 from core.model.unit import SetMeta, Unit
 from core.ports import ModelProvider, Platform, Tool
@@ -58,6 +60,16 @@ class Workspace:
         return self.state / "spool"
 
     @property
+    def env(self) -> Path:
+        """Secrets and settings, for nobody but who owns the workspace."""
+        return self.root / ".env"
+
+    @property
+    def files(self) -> Path:
+        """What agents read and write, a folder a role and one for all."""
+        return self.root / "files"
+
+    @property
     def log(self) -> Path:
         """One JSON object a line."""
         return self.state / "logs" / "signoff.jsonl"
@@ -67,7 +79,7 @@ class Workspace:
         if not (self.root / "agents" / "team.yaml").is_file():
             raise ConfigError("there is no team here", file=str(self.root), expected="run `signoff init DIR` first")
         try:
-            for folder in (self.state, self.spool, self.log.parent, self.root / "files" / "shared"):
+            for folder in (self.state, self.spool, self.log.parent, self.files / "shared"):
                 folder.mkdir(parents=True, exist_ok=True)
             self.state.chmod(0o700)
         except OSError as error:
@@ -79,18 +91,56 @@ class Workspace:
 
 def read_environment(workspace: Workspace, environ: Mapping[str, str]) -> dict[str, str]:
     """The workspace's `.env` under the process's own environment. Raises ConfigError with the line."""
-    path = workspace.root / ".env"
+    path = workspace.env
     values: dict[str, str] = {}
     if path.is_file():
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-            text = line.strip().removeprefix("export ")
-            if not text or text.startswith("#"):
+            if not line.strip() or line.strip().startswith("#"):
                 continue
-            name, equals, value = text.partition("=")
-            if not equals or not name.strip().isidentifier():
+            _, equals, value = line.partition("=")
+            if not equals or not _name_of(line).isidentifier():
                 raise ConfigError("not a setting", file=str(path), line=number, expected="NAME=value")
-            values[name.strip()] = value.strip().strip("\"'")
+            values[_name_of(line)] = value.strip().strip("\"'")
     return {**values, **environ}
+
+
+def _name_of(line: str) -> str:
+    """What a line of `.env` sets, "" for a comment."""
+    name = line.partition("=")[0].strip().removeprefix("export ").strip()
+    return "" if name.startswith("#") else name
+
+
+def write_environment(workspace: Workspace, settings: Mapping[str, str]) -> None:
+    """Set these in the workspace's `.env`, mode 600, in one step; every other line stays as it is. Raises
+    TerminalError for a value that a line cannot hold, OSError.
+    """
+    for name, value in settings.items():
+        if not value.isprintable() or value != value.strip().strip("\"'"):
+            raise TerminalError(f"that is no value for {name}", "one line, without quotes or blanks around it")
+    path = workspace.env.resolve()  # a link stays a link
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    left = dict(settings)
+    kept = []
+    for line in lines:
+        name = _name_of(line)
+        if name in left:
+            kept.append(f"{line.partition('=')[0]}={left.pop(name)}")
+        elif name not in settings:  # a second line for the same name would win over ours
+            kept.append(line)
+    kept.extend(f"{name}={value}" for name, value in left.items())
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, made with its mode
+            file.write("".join(f"{line}\n" for line in kept))
+            file.flush()
+            os.fsync(number)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
 
 
 def models_of(
@@ -119,6 +169,7 @@ class House:
         self.bus = LocalBus()
         self.teams = FileTeamSource(workspace.root, environ=environ)
         self.intake = StoreIntake(store, self.bus)
+        self.shelf = WorkspaceShelf(workspace.files)
         self._tools: dict[str, Mapping[str, Tool]] = {}
         self._status: Status | None = None
 
@@ -153,7 +204,13 @@ class House:
         """Only its holder may run an engine here."""
         return EngineLock(self.workspace.state)
 
-    async def engine(self, platforms: Mapping[str, Platform]) -> Engine:
+    def chats(self) -> tuple[dict[str, Platform], tuple[str, ...]]:
+        """Every chat platform that is set up and usable; and a line for each that is set up and is not."""
+        return platforms.build(
+            self.environ, clock=self.clock, ids=self.ids, zone=self.teams.current().zone, shelf=self.shelf
+        )
+
+    async def engine(self, where: Mapping[str, Platform]) -> Engine:
         """An engine on this workspace. Hold the lock: every lease of an earlier boot is void from here on.
         Raises ConfigError (TeamErrors) for schedules that are wrong.
         """
@@ -168,7 +225,8 @@ class House:
             resolver=CommandResolver(self.workspace.root, self.teams.current),
             models=models_of(self.environ, self.clock, self.ids, self._wait_for_model),
             tools=self._tools_of,
-            platforms=platforms,
+            platforms=where,
+            shelf=self.shelf,
             secret=await self._secret(),
             holder=f"{boot}:{os.getpid()}",
         )

@@ -75,6 +75,14 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import doctor
 
             return doctor.doctor(parsed)
+        case "setup":
+            from bots.commands import setup
+
+            return setup.setup(parsed)
+        case "people":
+            from bots.commands import people
+
+            return people.people(parsed)
         case "audit":
             from bots.commands import auditing
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from core.model import unit as u
-from core.model.events import Conversation, Event
+from core.model.errors import RetryableError, TerminalError
+from core.model.events import Attachment, Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
 from core.model.inquiries import Attempt, Delivery, Grant, Inquiry
 from core.model.signals import Signal
-from core.model.team import Json, ModelSpec, Team, ToolSpec
+from core.model.team import AccountLink, Json, ModelSpec, Team, ToolSpec
 from core.model.unit import Answer, ClaimEffects, ClaimPosts, LeasedEffect, LeasedPost, StoredEvent, Unit
-from core.model.views import Post
+from core.model.views import InquiryCard, Post
 from core.model.work import Entry, Reply, Said, Task, ToolResult
 
 
@@ -105,7 +107,13 @@ class Reads(Protocol):
     async def effects(self, task: TaskId) -> tuple[u.EffectRow, ...]:
         """Open effects of one task."""
 
-    async def said(self, conversation: Conversation, limit: int) -> tuple[Said, ...]:
+    async def talked(self, conversation: Conversation) -> bool:
+        """Whether the team was ever given work there."""
+
+    async def places(self, platform: str, account: str, limit: int) -> tuple[Conversation, ...]:
+        """Where the team was given work, the latest first."""
+
+    async def said(self, conversation: Conversation, limit: int, since_ms: int = 0) -> tuple[Said, ...]:
         """The last lines of a conversation: people's messages and the answers given, oldest first."""
 
     async def posts(
@@ -124,6 +132,12 @@ class Reads(Protocol):
 
     async def blob(self, blob_hash: str) -> bytes | None:
         """Kept bytes."""
+
+    async def account(self, account: str) -> AccountLink | None:
+        """Whose a platform account is, by its own link; team.yaml's accounts are not among these."""
+
+    async def accounts(self) -> tuple[AccountLink, ...]:
+        """Every link, by account."""
 
     async def meta(self, name: str) -> str | None:
         """A fact about the workspace."""
@@ -225,28 +239,110 @@ class Resolver(Protocol):
         """SHA-256 of the executable a command names, "" for tools that have none. Raises TerminalError."""
 
 
+class Sending(StrEnum):
+    """What a platform can promise about a message whose sending was cut off (PLATFORMS.md)."""
+
+    KEYED = "keyed"  # the same key again is the same message: send again
+    RECONCILABLE = "reconcilable"  # our id can be found in its history: look, then send
+    BLIND = "blind"  # nobody can know: do not send again, and say so
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence of traffic, not a flag. Times are UTC milliseconds, 0 for never."""
+
+    connected_at_ms: int = 0
+    heard_at_ms: int = 0  # the last byte of any kind that came from the platform
+    sent_at_ms: int = 0
+    trouble: str = ""  # one line, "" while all is well
+
+
 class Platform(Protocol):
-    """Where people are. Raises RateLimitedError, AmbiguousError, TerminalError when sending."""
+    """Where people are. One object for the life of the process; `run` may be called many times, one after another."""
 
     @property
     def name(self) -> str:
         """telegram, discord, slack, console."""
 
+    @property
+    def sending(self) -> Sending:
+        """What is known after a send that was cut off."""
+        return Sending.BLIND
+
     async def run(self, intake: Intake) -> None:
-        """Receive for ever; an event is acknowledged only after `accept` returned."""
+        """Connect and receive for ever; an event is acknowledged only after `accept` returned. Builds everything anew
+        at each call: raising is how a deaf or broken connection asks to be rebuilt. Raises AuthenticationError for a
+        token that is refused.
+        """
 
-    async def send(self, post: Post, edits: str) -> str:
-        """Show it; `edits` is the receipt of the message to replace, "" for a new one. Returns the receipt."""
+    def parts(self, post: Post) -> int:
+        """How many messages it takes, at least 1. Pure."""
+        return 1
 
-    async def find_sent(self, post: Post) -> str | None:
-        """After an unknown outcome: the receipt if it arrived, None if it certainly did not. Raises AmbiguousError."""
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
+        """Show one part; `edits` is the receipt of the message to replace, "" for a new one. Returns the receipt.
+        Raises RateLimitedError, RetryableError when it certainly did not arrive, AmbiguousError when nobody can know
+        yet, TerminalError.
+        """
+
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
+        """After an unknown outcome: the receipt if it arrived, None if it did not or may be sent again without harm.
+        Raises AmbiguousError when nobody can know, RetryableError when it cannot be asked now.
+        """
+
+    async def roles(self, account: str, conversation: Conversation) -> frozenset[str]:
+        """The roles this account holds there at this moment, as the platform names them: "role:<id>", "group:<id>",
+        "admin". Raises RetryableError when it cannot be asked now.
+        """
+        raise RetryableError(f"{self.name} knows no roles")
+
+    async def fetch(self, file: Attachment) -> bytes:
+        """A file somebody sent. Raises RetryableError, TerminalError (too large, gone)."""
+        raise TerminalError(f"{self.name} keeps no files")
+
+    def health(self) -> Health:
+        """What is known of the connection."""
+        return Health()
 
 
 class Intake(Protocol):
-    """The one call an adapter makes into the engine."""
+    """What an adapter may ask of the engine: to take an event, and what it needs to draw a form."""
 
     async def accept(self, event: Event) -> bool:
         """Commit it. True: new; False: seen before. Raises StoreFullError: then nothing may be acknowledged."""
+
+    async def concerns(self, event: MessageReceived) -> bool:
+        """Whether a message that names nobody is for the team: in a thread it takes part in, in a channel bound to a
+        role, or beginning with a role's name. What does not concern it is not stored.
+        """
+
+    async def knows(self, account: str) -> bool:
+        """Whether this account is somebody's."""
+
+    async def card(self, control: str) -> InquiryCard | None:
+        """The card a control belongs to as it is now, for forms and for View all; None for one that can no longer be
+        decided.
+        """
+
+    async def threads(self, platform: str, account: str) -> tuple[Conversation, ...]:
+        """Conversations the team was given work in, the latest first, at most 200: where to look for what was said
+        meanwhile.
+        """
+
+    async def recall(self, name: str) -> str:
+        """A platform's own note, "" if there is none."""
+
+    async def note(self, name: str, value: str) -> None:
+        """Keep a note over restarts. Names begin with the platform's. For marks, never for messages or secrets."""
+
+
+class Shelf(Protocol):
+    """The workspace's shared files, as an adapter may see them: what agents publish, and what people send."""
+
+    def read(self, artifact: str) -> tuple[str, bytes] | None:
+        """Name and content of a result's file; None for anything that is not a file below files/, or is too large."""
+
+    def keep(self, name: str, key: str, body: bytes) -> str:
+        """Put what a person sent where agents can read it, once for a key. Returns its path below files/."""
 
 
 class TeamSource(Protocol):

@@ -14,12 +14,14 @@ from typing import Any
 import msgspec
 from structlog.testing import capture_logs
 
+from core import ports
 from core.adapters.memory import MemoryStore
 from core.adapters.models.scripted import Rule, Script, ScriptedModel
 from core.adapters.system import LocalBus
 from core.model import unit as u
-from core.model.errors import StoreFullError, TerminalError
+from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.events import (
+    Attachment,
     CommandReceived,
     ControlPressed,
     Conversation,
@@ -32,7 +34,7 @@ from core.model.inquiries import Inquiry
 from core.model.team import EffectClass, Person, Team, Tier, ToolSpec
 from core.model.views import Answer, DecidedCard, InquiryCard, Line, Post, StatusLine, Trouble
 from core.model.work import Entry, Failure, RunTool, Task, ToolResult
-from core.ports import Intake, ModelProvider, Workplace
+from core.ports import Health, Intake, ModelProvider, Sending, Workplace
 from core.rules import words
 from core.runtime.context import Context
 from core.runtime.engine import Engine
@@ -128,11 +130,18 @@ class Store:
         return await self.inner.due(n)
 
 
-class Platform:
+class Platform(ports.Platform):
     """People's screens. `troubles` are raised by the next sends, one each; None lets one through."""
+
+    name = ""
+    sending = Sending.BLIND
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.parts_n = 1
+        self.held: dict[str, frozenset[str]] = {}  # roles by account
+        self.files: dict[str, bytes] = {}  # by reference
+        self.state = Health()
         self.messages: dict[str, list[Post]] = {}  # by receipt, with every edit
         self.sent: list[Post] = []
         self.troubles: list[BaseException | None] = []
@@ -144,7 +153,7 @@ class Platform:
     async def run(self, intake: Intake) -> None:
         await self.silent.wait()
 
-    async def send(self, post: Post, edits: str) -> str:
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
         if self.troubles and (trouble := self.troubles.pop(0)):
             raise trouble
         if self.hangs:
@@ -154,7 +163,23 @@ class Platform:
         self.messages.setdefault(receipt, []).append(post)
         return receipt
 
-    async def find_sent(self, post: Post) -> str | None:
+    def parts(self, post: Post) -> int:
+        return self.parts_n
+
+    async def roles(self, account: str, conversation: Conversation) -> frozenset[str]:
+        if account not in self.held:
+            raise RetryableError("cannot be asked now")
+        return self.held[account]
+
+    async def fetch(self, file: Attachment) -> bytes:
+        if self.troubles and (trouble := self.troubles.pop(0)):
+            raise trouble
+        return self.files[file.ref]
+
+    def health(self) -> Health:
+        return self.state
+
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         if self.cannot_tell is not None:
             raise self.cannot_tell
         return self.found.get(post.id)

@@ -9,7 +9,8 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect as kinds
 
-from core.model import events, inquiries, signals, unit, views, work
+from core.model import events, inquiries, signals, team, unit, views, work
+from core.runtime import handover, linking
 
 TAGGED: tuple[type, ...] = (
     *get_args(events.Event),
@@ -27,6 +28,9 @@ TAGGED: tuple[type, ...] = (
     inquiries.Delivery,
     inquiries.Action,
     unit.Audit,
+    team.AccountLink,
+    linking.Code,
+    handover.Handed,
 )
 """Every struct that names its version in its tag."""
 

@@ -54,7 +54,10 @@ def _working(add: _Add) -> None:
     init = add("init", "make a workspace")
     init.add_argument("dir", metavar="DIR")
     init.add_argument("--team", choices=("three", "twelve"), default="three", help="how many roles (default: three)")
-    run = add("run", "open the team here, in the terminal; without one, read a message a line")
+    setup = add("setup", "bring the team to a chat platform, step by step")
+    setup.add_argument("platform", choices=("telegram", "discord", "slack"))
+    setup.add_argument("--check", action="store_true", help="only test what is set up")
+    run = add("run", "open the team: on every chat platform that is set up, and in the terminal")
     run.add_argument("--debug", action="store_true", help="log more, texts of messages too")
     say = add("say", "give the team work")
     say.add_argument("text", metavar="TEXT", nargs="+", help="- reads it from standard input")
@@ -101,6 +104,14 @@ def _looking(add: _Add) -> None:
 
 
 def _keeping(add: _Add) -> None:
+    people = add("people", "who is in the team, and which accounts are theirs")
+    what = people.add_subparsers(dest="what", metavar="[link PERSON|unlink ACCOUNT]")
+    link = what.add_parser("link", help="a code that makes an account theirs", allow_abbrev=False)
+    _everywhere(link, argparse.SUPPRESS, argparse.SUPPRESS)
+    link.add_argument("who", metavar="PERSON", help="by id in team.yaml")
+    unlink = what.add_parser("unlink", help="an account is nobody's from now on", allow_abbrev=False)
+    _everywhere(unlink, argparse.SUPPRESS, argparse.SUPPRESS)
+    unlink.add_argument("account", metavar="ACCOUNT", help="as `signoff people` shows it: slack:U01")
     add("check", "is the team's definition right?")
     add("doctor", "is this workspace well?")
     logs = add("logs", "what happened, readable")

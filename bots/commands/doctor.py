@@ -8,10 +8,15 @@ import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing
+from functools import partial
+from typing import TypeVar
+
+import msgspec
 
 from agents.team import KEYS, check
+from bots import platforms
 from bots.app import Workspace, read_environment
 from bots.commands.place import run_async, workspace_of
 from bots.commands.shapes import time_of
@@ -20,18 +25,23 @@ from core.adapters.sqlite.lock import EngineLock
 from core.adapters.sqlite.reads import SqliteReads
 from core.adapters.system import SystemClock
 from core.model.errors import EngineRunningError, SignoffError
+from core.ports import Health, Reads
 from core.rules.text import human_duration
 
 FREE_BYTES_MIN = 200 * 1024 * 1024
 PYTHON_MIN = (3, 11)
+DEAF_MS = 10 * 60 * 1000
+"""Every platform is heard from more often than this, also on a quiet night: polls end, heartbeats are answered."""
 _OK, _WRONG = True, False
 _Finding = tuple[bool, str]
+_Check = tuple[str, Callable[[Workspace], Iterator[_Finding]]]
+_T = TypeVar("_T")
 
 
 def doctor(parsed: argparse.Namespace) -> int:
     """One line each, `ok` or `--`. Exit code 1 if anything needs a hand."""
     workspace, wrong_n = workspace_of(parsed), 0
-    for name, look in _CHECKS:
+    for name, look in (*_CHECKS, *_platforms(workspace)):
         try:
             findings = list(look(workspace))
         except (SignoffError, OSError, sqlite3.Error) as error:
@@ -71,14 +81,18 @@ def _database(workspace: Workspace) -> Iterator[_Finding]:
 
 
 def _lock(workspace: Workspace) -> Iterator[_Finding]:
+    yield _OK, _runs_here(workspace) or "nothing runs here"
+
+
+def _runs_here(workspace: Workspace) -> str:
+    """Who holds the engine's lock, "" if nobody does."""
     if not workspace.state.is_dir():
-        yield _OK, "nothing runs here"
-        return
+        return ""
     try:
         with EngineLock(workspace.state):
-            yield _OK, "nothing runs here"
+            return ""
     except EngineRunningError as error:
-        yield _OK, error.what
+        return error.what
 
 
 def _keys(workspace: Workspace) -> Iterator[_Finding]:
@@ -129,23 +143,88 @@ def _traffic(workspace: Workspace) -> Iterator[_Finding]:
 
 
 def _last_traffic_ms(workspace: Workspace) -> int | None:
-    if not workspace.database.is_file():
-        return None
-    found: list[int] = []
+    async def newest(reads: Reads) -> int | None:
+        return next((row.post.at_ms for row in await reads.posts(limit=1)), None)
+
+    return _read(workspace, newest) if workspace.database.is_file() else None
+
+
+def _read(workspace: Workspace, look: Callable[[Reads], Awaitable[_T]]) -> _T:
+    found: list[_T] = []
 
     async def read() -> int:
         reads = SqliteReads(workspace.database, SystemClock())
         try:
-            found.extend(row.post.at_ms for row in await reads.posts(limit=1))
+            found.append(await look(reads))
         finally:
             await reads.close()
         return 0
 
     run_async(read())
-    return found[0] if found else None
+    return found[0]
 
 
-_CHECKS: tuple[tuple[str, Callable[[Workspace], Iterator[_Finding]]], ...] = (
+# --- Chat platforms -------------------------------------------------------------------------------------------------
+
+
+def _platforms(workspace: Workspace) -> tuple[_Check, ...]:
+    """One for each that is set up."""
+    try:
+        settings = read_environment(workspace, os.environ)
+    except (SignoffError, OSError):
+        return ()  # .env has a check of its own, which says so
+    return tuple((known.name, partial(_platform, known, settings)) for known in platforms.chosen(settings))
+
+
+def _platform(known: platforms.Known, settings: Mapping[str, str], workspace: Workspace) -> Iterator[_Finding]:
+    """Its library and settings, what the platform says about us, and when something last came from there."""
+    try:
+        platforms.require(known, settings)
+    except platforms.NotReadyError as error:
+        yield _WRONG, error.said
+        return
+    yield _OK, "its library is installed"
+    found: list[_Finding] = []
+
+    async def examine() -> int:
+        found.extend(await platforms.examine(known, settings))
+        return 0
+
+    run_async(examine())
+    yield from found
+    if workspace.database.is_file():
+        kept = _read(workspace, lambda reads: reads.meta(f"health:{known.name}"))
+        yield _health(kept, SystemClock().now_ms(), up=bool(_runs_here(workspace)))
+
+
+def _health(kept: str | None, now_ms: int, *, up: bool) -> _Finding:
+    """Evidence of traffic, as the engine wrote it down."""
+    try:
+        health = msgspec.json.decode(kept, type=Health) if kept else Health()
+    except msgspec.MsgspecError:
+        health = Health()
+    if health == Health():
+        return _OK, "no traffic yet"
+    times = (
+        ("connected", health.connected_at_ms),
+        ("last heard", health.heard_at_ms),
+        ("last sent", health.sent_at_ms),
+    )
+    said = ", ".join(f"{what} {_ago(at_ms, now_ms)}" for what, at_ms in times)
+    if not up:
+        return _OK, f"{said}; it is not running now"
+    if health.trouble:
+        return _WRONG, f"{said}; {health.trouble}"
+    if now_ms - health.heard_at_ms > DEAF_MS:
+        return _WRONG, f"{said}: it should have been heard since; restart signoff if that lasts"
+    return _OK, said
+
+
+def _ago(at_ms: int, now_ms: int) -> str:
+    return f"{human_duration(max(0, now_ms - at_ms))} ago" if at_ms else "never"
+
+
+_CHECKS: tuple[_Check, ...] = (
     ("clock", _clock),
     ("python", _python),
     ("database", _database),

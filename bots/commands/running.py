@@ -1,4 +1,8 @@
-"""`signoff run`: hold the lock, open the house, run the engine with the terminal as its platform, and leave well."""
+"""`signoff run`: hold the lock, open the house, run the engine on every platform there is, and leave well.
+
+The terminal is a platform when a person is at it, or when there is no other. With a chat platform the program serves
+until a signal, whatever becomes of its standard input: a service manager gives it none.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,30 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bots import platforms
 from bots.app import House, Workspace
 from bots.commands.place import opened, os_user, person_of, refuse_inside_a_run, run_async, workspace_of
 from bots.console.client import Console, is_interactive, wants_colour
 from core.adapters.sqlite.lock import EngineLock
 from core.adapters.system import SystemClock
-from core.model.errors import EngineRunningError
+from core.model.errors import EngineRunningError, SignoffError
 from core.model.events import Sender
 from core.model.team import Person
-from core.model.views import Post
 from core.ports import Intake, Platform
-from core.runtime import inquiries
+from core.runtime import inquiries, linking
 from core.runtime.engine import Engine
 
 OFFLINE = "No API key is set: the offline model answers. Set ANTHROPIC_API_KEY in .env."
 LOCK_PATIENCE_MS = 1_000
 """A command that decides something while no engine runs holds the lock for a moment."""
 LOOK_SECONDS = 0.05
+CONNECT_SECONDS = 0.2
+WATCH_SECONDS = 1.0
+"""Connections are looked at so often, before and after something has been said of each."""
+CONFIG_WRONG = 5
 LEAVE_SECONDS = 1.8
 """SIGTERM means out in two seconds. What was committed is safe at any moment, so the rest may be cut off."""
 INTERRUPTED = 130
@@ -80,50 +89,106 @@ class _Leaving:
         self.now.set()
 
 
-class _Watched(Platform):
+class _Watched(Console):
     """The terminal, and a word when its input has ended."""
 
-    def __init__(self, console: Console, leaving: _Leaving) -> None:
-        self._console = console
-        self._leaving = leaving
-
-    @property
-    def name(self) -> str:
-        return self._console.name
+    leaving: _Leaving
 
     async def run(self, intake: Intake) -> None:
-        await self._console.run(intake)
-        self._leaving.now.set()
-
-    async def send(self, post: Post, edits: str) -> str:
-        return await self._console.send(post, edits)
-
-    async def find_sent(self, post: Post) -> str | None:
-        return await self._console.find_sent(post)
+        await super().run(intake)
+        self.leaving.now.set()
 
 
 async def _serve(house: House, person: Person) -> int:
+    chats, unusable = house.chats()
+    for line in unusable:
+        print(f"signoff: {line}", file=sys.stderr, flush=True)
+    interactive = is_interactive(sys.stdin, sys.stdout)
+    if unusable and not chats and not interactive:
+        return CONFIG_WRONG
     leaving = _Leaving()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, leaving.by_signal, 0)
     loop.add_signal_handler(signal.SIGINT, leaving.by_signal, INTERRUPTED)
-    interactive = is_interactive(sys.stdin, sys.stdout)
-    console = _Watched(_console(house, person, interactive=interactive), leaving)
-    engine = await house.engine({console.name: console})
+    where: dict[str, Platform] = dict(chats)
+    if interactive or not chats:
+        console = _console(house, person, interactive=interactive)
+        console.leaving = leaving
+        where[console.name] = console
+    engine = await house.engine(where)
     if interactive:
         await inquiries.show_open(engine.context, console.name, engine.context.holder)
+    announcer = _Announcer(house, chats)
+    engine.on_trouble = announcer.trouble
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run(), name="engine")
+        announcing = group.create_task(announcer.run(), name="announcer")
         await leaving.now.wait()
-        if not interactive:
+        if not interactive and not chats:
             await _finish(engine, house, leaving)
+        announcing.cancel()
         running.cancel()
     await engine.sealer.seal()
     return leaving.code or 0
 
 
-def _console(house: House, person: Person, *, interactive: bool) -> Console:
-    return Console(
+class _Announcer:
+    """Tells whoever started the program how its platforms are: once when they connect, and when that changes."""
+
+    def __init__(self, house: House, chats: Mapping[str, Platform]) -> None:
+        self._house = house
+        self._chats = chats
+        self._said: set[str] = set()  # those that were connected once
+        self._ill: set[str] = set()
+
+    def trouble(self, name: str, line: str) -> None:
+        """The engine says it once for each new reason."""
+        if name in self._chats:
+            self._ill.add(name)
+            title, why = platforms.named(name).title, platforms.redacted(line, self._house.environ)
+            print(f"signoff: {why if why.startswith(title) else f'{title}: {why}'}", file=sys.stderr, flush=True)
+
+    async def run(self) -> None:
+        """Until cancelled; with no chat platform there is nothing to tell of."""
+        if self._chats:
+            serving = ", ".join(platforms.named(name).title for name in self._chats)
+            print(f"Serving {serving}; Ctrl-C or SIGTERM ends it.", flush=True)
+        connected_at_ms = dict.fromkeys(self._chats, 0)
+        while self._chats:
+            for name, platform in self._chats.items():
+                health = platform.health()
+                if health.connected_at_ms > connected_at_ms[name] and not health.trouble:
+                    connected_at_ms[name] = health.connected_at_ms
+                    await self._connected(platforms.named(name))
+            settled = self._said | self._ill >= set(self._chats)
+            await self._house.clock.sleep(WATCH_SECONDS if settled else CONNECT_SECONDS)
+
+    async def _connected(self, known: platforms.Known) -> None:
+        """A connection that is renewed without trouble is no news."""
+        if known.name not in self._said:
+            print(f"{known.title}: connected.", flush=True)
+            await self._pair(known)
+        elif known.name in self._ill:
+            print(f"{known.title}: connected again.", flush=True)
+        self._said.add(known.name)
+        self._ill.discard(known.name)
+
+    async def _pair(self, known: platforms.Known) -> None:
+        """A code, for as long as no owner can be reached there."""
+        house = self._house
+        try:
+            code = await linking.pair_code(
+                house.store, house.ids, house.teams.current(), known.name, house.clock.now_ms()
+            )
+        except SignoffError as error:  # the disk is full, most likely: no reason to stop serving
+            print(f"signoff: {known.title}: no code to pair with ({error})", file=sys.stderr, flush=True)
+            return
+        if code is not None:
+            print(f"To pair {known.title}: send {known.pair} {code} to the bot within an hour.", flush=True)
+
+
+def _console(house: House, person: Person, *, interactive: bool) -> _Watched:
+    return _Watched(
         team=house.teams.current().name,
         sender=Sender(account=f"console:{os_user()}", name=person.name, asserted=person.id),
         clock=house.clock,

@@ -33,7 +33,7 @@ from core.model.events import (
 )
 from core.model.ids import short
 from core.model.views import DecidedCard, Inbox, InquiryCard, Line, Post, StatusLine
-from core.ports import Clock, Ids, Intake, Platform
+from core.ports import Clock, Ids, Intake, Platform, Sending
 from core.rules.text import shorten
 
 if TYPE_CHECKING:
@@ -115,9 +115,13 @@ class Console(Platform):
     def name(self) -> str:
         return NAME
 
+    @property
+    def sending(self) -> Sending:
+        return Sending.KEYED  # seeing a line twice is better than not at all
+
     # --- Sending ----------------------------------------------------------------------------------------------------
 
-    async def send(self, post: Post, edits: str) -> str:
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
         """Print it. Until it is a receipt, a status line stands above the prompt, or without a prompt nowhere."""
         if isinstance(post.view, StatusLine):
             if not post.view.done:
@@ -135,7 +139,7 @@ class Console(Platform):
         self._keep(post)
         return self._receipt()
 
-    async def find_sent(self, post: Post) -> str | None:
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         """Never: on a terminal, seeing a line twice is better than not at all."""
         return None
 

@@ -189,6 +189,10 @@ class MemoryStore:
                 t.put(t.pauses, scope, by)
             case u.Pause(scope=scope):
                 t.drop(t.pauses, scope)
+            case u.LinkAccount(link=link):
+                t.put(t.accounts, link.account, link)
+            case u.UnlinkAccount(account=account):
+                t.drop(t.accounts, account)
             case u.SetMeta(name=name, value=value):
                 t.put(t.meta, name, value)
             case _:
@@ -287,6 +291,7 @@ class MemoryStore:
                     return ""
                 receipt = change.receipt or t.posts[key].receipt
                 moved = replace(t.posts[key], state=state, receipt=receipt, not_before_ms=wait_ms, error=change.error)
+                moved = replace(moved, part=change.part, doubt=change.doubt)
                 newer = [row for row in t.same_slot(moved) if row.seq > moved.seq]
                 if state is u.PostState.QUEUED and newer:
                     moved = replace(moved, state=u.PostState.SUPERSEDED)

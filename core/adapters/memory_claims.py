@@ -59,7 +59,7 @@ def claim_posts(t: Tables, claim: u.ClaimPosts, now_ms: int, boot: int) -> tuple
             lanes.setdefault(row.lane, []).append(row)
     heads = []
     for lane in lanes.values():
-        head = min(lane, key=lambda row: (row.state is u.PostState.QUEUED, row.post.rank, row.seq))
+        head = min(lane, key=lambda row: (row.state is u.PostState.QUEUED, row.part == 0, row.post.rank, row.seq))
         sending = head.state is u.PostState.SENDING
         waits = any(row.state is u.PostState.QUEUED and row.not_before_ms > now_ms for row in lane)
         if _lapsed(head, now_ms, boot) if sending else not waits:
@@ -78,9 +78,17 @@ def claim_posts(t: Tables, claim: u.ClaimPosts, now_ms: int, boot: int) -> tuple
         )
         t.posts[row.post.id] = new
         sent = [one.receipt for one in t.same_slot(row) if one.state is u.PostState.SENT and one.receipt]
-        again = row.state is u.PostState.SENDING
-        edits = sent[-1] if sent else ""
-        leased.append(u.LeasedPost(post=row.post, fence=new.fence, again=again, attempt_n=new.attempt_n, edits=edits))
+        leased.append(
+            u.LeasedPost(
+                post=row.post,
+                fence=new.fence,
+                again=row.state is u.PostState.SENDING or row.doubt,
+                attempt_n=new.attempt_n,
+                edits=sent[-1] if sent else "",
+                part=row.part,
+                receipt=row.receipt,
+            )
+        )
     return tuple(leased)
 
 

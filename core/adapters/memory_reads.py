@@ -13,6 +13,7 @@ from core.model.events import Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
 from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Vote
 from core.model.signals import Signal
+from core.model.team import AccountLink
 from core.model.views import Post
 from core.model.work import Entry, Performed, Said, Task
 from core.ports import Clock
@@ -70,6 +71,8 @@ class PostRow:
     not_before_ms: int = 0
     receipt: str = ""
     error: str = ""
+    part: int = 0
+    doubt: bool = False
 
     @property
     def lane(self) -> str:
@@ -120,6 +123,7 @@ class Tables:
     blobs: dict[str, bytes] = field(default_factory=dict)
     pauses: dict[str, str] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, AccountLink] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     undo: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
 
@@ -266,18 +270,29 @@ class MemoryReads:
             if row.task == task and row.state is not u.EffectState.ENDED
         )
 
-    async def said(self, conversation: Conversation, limit: int) -> tuple[Said, ...]:
+    async def talked(self, conversation: Conversation) -> bool:
+        return any(
+            t.task.conversation == conversation and t.task.id == t.task.root for t in self._tables.tasks.values()
+        )
+
+    async def places(self, platform: str, account: str, limit: int) -> tuple[Conversation, ...]:
+        roots = sorted((t for t in self._tables.tasks.values() if t.task.id == t.task.root), key=lambda t: -t.seq)
+        found = dict.fromkeys(t.task.conversation for t in roots)
+        return tuple(c for c in found if (c.platform, c.account) == (platform, account))[:limit]
+
+    async def said(self, conversation: Conversation, limit: int, since_ms: int = 0) -> tuple[Said, ...]:
         said: list[Said] = []
         for _, line in sorted(self._tables.lines.items(), reverse=True):
             if len(said) >= limit:
                 break
             if isinstance(line, EventRow):
-                if isinstance(line.event, MessageReceived) and line.event.conversation == conversation:
+                late = line.event.at_ms >= since_ms
+                if isinstance(line.event, MessageReceived) and line.event.conversation == conversation and late:
                     said.append(said_by_person(line.event))
                 continue
             row = self._tables.posts[line]
             silent = row.state in {u.PostState.SUPERSEDED, u.PostState.DEAD}
-            if row.post.conversation == conversation and not silent:
+            if row.post.conversation == conversation and not silent and row.post.at_ms >= since_ms:
                 said.append(said_by_role(row.post))
         return tuple(reversed(said))
 
@@ -304,6 +319,12 @@ class MemoryReads:
 
     async def blob(self, blob_hash: str) -> bytes | None:
         return self._tables.blobs.get(blob_hash)
+
+    async def account(self, account: str) -> AccountLink | None:
+        return self._tables.accounts.get(account)
+
+    async def accounts(self) -> tuple[AccountLink, ...]:
+        return tuple(link for _, link in sorted(self._tables.accounts.items()))
 
     async def meta(self, name: str) -> str | None:
         return self._tables.meta.get(name)

@@ -21,6 +21,12 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """One string for indexes and lanes: order is kept per conversation."""
         return f"{self.platform}/{self.account}/{self.channel}/{self.thread}"
 
+    @classmethod
+    def of_key(cls, key: str) -> Conversation:
+        """The conversation with this key; of the four parts only the last may hold a slash. Raises ValueError."""
+        platform, account, channel, thread = key.split("/", 3)
+        return cls(platform=platform, account=account, channel=channel, thread=thread)
+
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
     """Who did it, as the platform says. `asserted` names a person on a command line's own word (INQUIRIES.md)."""
@@ -28,6 +34,23 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     account: str  # "telegram:1111", "console:<os user>"
     name: str = ""
     asserted: str | None = None
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A file somebody sent, by reference: `ref` is the platform's own handle, fetched after the event is accepted."""
+
+    name: str  # as the sender's device says: anything at all, never a path
+    media: str = ""  # MIME type, as the platform says
+    bytes_n: int = 0
+    ref: str
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier line of a thread the team was called into: untrusted context."""
+
+    speaker: str
+    text: str
+    by_agent: bool = False
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +61,24 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageReceived(_Event, frozen=True, kw_only=True, tag="MessageReceived/1"):
-    """Somebody wrote. `role` is who was addressed, `reply_to` the platform's id of the message answered."""
+    """Somebody wrote. `role` is who was addressed, `reply_to` the platform's id of the message answered. `addressed`:
+    in private, or with the team's name; what was merely said in a place it takes part in is not. `earlier`: what was
+    said before in a thread that the team is new to, oldest first.
+    """
 
     text: str
     role: str | None = None
     reply_to: str | None = None
+    addressed: bool = True
+    files: tuple[Attachment, ...] = ()
+    earlier: tuple[Quote, ...] = ()
+
+
+class MessageEdited(_Event, frozen=True, kw_only=True, tag="MessageEdited/1"):
+    """Somebody changed what they had written. `original` is the key of the event it was accepted as."""
+
+    original: str
+    text: str
 
 
 class CommandReceived(_Event, frozen=True, kw_only=True, tag="CommandReceived/1"):
@@ -70,6 +106,10 @@ class ReactionAdded(_Event, frozen=True, kw_only=True, tag="ReactionAdded/1"):
 
     message: str
     reaction: str
+
+
+class BotAdded(_Event, frozen=True, kw_only=True, tag="BotAdded/1"):
+    """The team was brought to a new place: a channel, a group, a private chat."""
 
 
 class ScheduleFired(_Event, frozen=True, kw_only=True, tag="ScheduleFired/1"):
@@ -101,10 +141,12 @@ class CardMoved(_Event, frozen=True, kw_only=True, tag="CardMoved/1"):
 
 Event = (
     MessageReceived
+    | MessageEdited
     | CommandReceived
     | ControlPressed
     | FormSubmitted
     | ReactionAdded
+    | BotAdded
     | ScheduleFired
     | WebhookReceived
     | CardMoved

@@ -123,6 +123,7 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, tag="Inquiry/1"):
     initiators: tuple[str, ...] = ()
     label: Label = Label.FULL
     conversation: Conversation  # where it is asked: the root's
+    places: tuple[Conversation, ...] = ()  # where else it is shown: by the policy, when overdue, when lost
     question: str = ""  # a question's text, or the title of a choice
     why: str = ""  # the agent's own words, never part of the digest
     action: Action | None = None
@@ -172,6 +173,8 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, tag="Vote/1"):
     reason: str = ""
     answer: Json = None
     active: bool = True
+    checked: bool = True  # the voter's standing was known; until then an approval is kept, and does not count
+    conversation: Conversation | None = None  # where it was cast: their standing there is looked at again
 
 
 class GrantState(StrEnum):

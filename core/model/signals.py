@@ -55,6 +55,13 @@ class DecideBy(msgspec.Struct, frozen=True, kw_only=True, tag="DecideBy/1"):
     revision: int
 
 
+class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="Recheck/1"):
+    """To the inquiry: somebody's standing could not be looked up; it is time to look again."""
+
+    inquiry: InquiryId
+    revision: int
+
+
 class ExecuteBy(msgspec.Struct, frozen=True, kw_only=True, tag="ExecuteBy/1"):
     """To the grant: it has run out unused."""
 
@@ -69,7 +76,16 @@ class Withdraw(msgspec.Struct, frozen=True, kw_only=True, tag="Withdraw/1"):
 
 
 Errand = (
-    ChildReport | VerdictReport | WordFromAsker | StopOrder | Deadline | HoldEnded | DecideBy | ExecuteBy | Withdraw
+    ChildReport
+    | VerdictReport
+    | WordFromAsker
+    | StopOrder
+    | Deadline
+    | HoldEnded
+    | DecideBy
+    | Recheck
+    | ExecuteBy
+    | Withdraw
 )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from core.model.events import Conversation
+
 Json = Any
 """A JSON value: what `msgspec.json.decode` returns without a type."""
 
@@ -51,6 +53,15 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     def may_ask(self) -> bool:
         """Everybody but a viewer may give the team work."""
         return self.role != "viewer"
+
+
+class AccountLink(msgspec.Struct, frozen=True, kw_only=True, tag="AccountLink/1"):
+    """Whose a platform account is, as that person showed with a one-time code. `by`: who made the code."""
+
+    account: str
+    person: str
+    by: str
+    at_ms: int
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +126,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     seconds_max: int = 120
 
 
+class Triggers(msgspec.Struct, frozen=True, kw_only=True):
+    """What hands a conversation to a person, in code (CONSTITUTION.md). `repeats`: the how-manyth time the same
+    question is one, 0 for never.
+    """
+
+    words: tuple[str, ...] = ()
+    repeats: int = 0
+    deletion: bool = False
+
+
 class Role(msgspec.Struct, frozen=True, kw_only=True):
     """One agent's definition. `version` is the content hash of all that can change what it does."""
 
@@ -131,6 +152,7 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget = Budget()
     permissions: Permissions = Permissions()
     escalates_to: tuple[str, ...] = ()
+    triggers: Triggers = Triggers()
     leads: bool = False  # plans and delegates; owns no work tools
     specs: tuple[ToolSpec, ...] = ()  # `tools`, with the schema as this role sees it: its targets, its commands
     prompt: str = ""  # the stable part of its system prompt, composed
@@ -164,6 +186,7 @@ class TierRule(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool = False  # only votes a platform vouches for
     allow_self: bool = False
     reason_required: bool = False
+    deliver: tuple[Conversation, ...] = ()  # where it is shown besides the conversation it is asked in
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +195,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     tiers: dict[str, TierRule]
     words: tuple[str, ...]
     version: str = ""
+    inbox: Conversation | None = None  # where overdue inquiries are shown too, and those that could be shown nowhere
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +213,8 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     commands: dict[str, Command]
     models: dict[str, ModelSpec]  # by complexity: triage, work, deep
     policy: Policy
+    channels: dict[str, str] = {}  # "slack:C42" -> the role that answers there
+    platform_roles: dict[str, dict[str, tuple[str, ...]]] = {}  # platform, our role, the platform's roles that give it
     hops_max: int = 4
     rounds_max: int = 3
 

@@ -14,7 +14,7 @@ from core.model.events import Event
 from core.model.ids import EffectId, GrantId, PostId, SignalId, TaskId
 from core.model.inquiries import Attempt, AttemptState, Delivery, DeliveryState, Grant, GrantState, Inquiry, Vote
 from core.model.signals import Signal
-from core.model.team import Json
+from core.model.team import AccountLink, Json
 from core.model.views import Post
 from core.model.work import Entry, Performed, Task
 
@@ -235,13 +235,17 @@ class AddPost(msgspec.Struct, frozen=True, kw_only=True, tag="AddPost"):
 
 
 class MovePost(msgspec.Struct, frozen=True, kw_only=True, tag="MovePost"):
-    """A claimed post was sent, must wait until `not_before_ms` (state queued), is uncertain or dead. Use with Fence."""
+    """A claimed post was sent, must wait until `not_before_ms` (state queued), is uncertain or dead. Use with Fence.
+    `part`: the next of its messages to send; `doubt`: the last try may have arrived, so look before the next.
+    """
 
     id: PostId
     state: PostState
     receipt: str = ""
     not_before_ms: int = 0
     error: str = ""
+    part: int = 0
+    doubt: bool = False
 
 
 class AddSignal(msgspec.Struct, frozen=True, kw_only=True, tag="AddSignal"):
@@ -303,6 +307,18 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True, tag="Pause"):
     by: str = ""
 
 
+class LinkAccount(msgspec.Struct, frozen=True, kw_only=True, tag="LinkAccount"):
+    """An account is somebody's from now on; it replaces an earlier link of the account."""
+
+    link: AccountLink
+
+
+class UnlinkAccount(msgspec.Struct, frozen=True, kw_only=True, tag="UnlinkAccount"):
+    """An account is nobody's."""
+
+    account: str
+
+
 class SetMeta(msgspec.Struct, frozen=True, kw_only=True, tag="SetMeta"):
     """A fact about the workspace: last definition, last digest, cursors."""
 
@@ -336,6 +352,8 @@ Change = (
     | Seal
     | PutBlob
     | Pause
+    | LinkAccount
+    | UnlinkAccount
     | SetMeta
 )
 
@@ -399,13 +417,17 @@ class LeasedEffect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeasedPost(msgspec.Struct, frozen=True, kw_only=True):
-    """A post to send. `edits` is the receipt of the message its slot already has on screen, "" if none."""
+    """A post to send. `edits` is the receipt of the message its slot already has on screen, "" if none. `again`: an
+    earlier try may have arrived. `part`: which of its messages is due; `receipt`: the first one's, once it is sent.
+    """
 
     post: Post
     fence: int
     again: bool
     attempt_n: int
     edits: str = ""
+    part: int = 0
+    receipt: str = ""
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):

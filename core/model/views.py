@@ -27,16 +27,32 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     shown: str
 
 
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One input of a native form. `name` is what its answer is submitted under; `options` make it a select."""
+
+    name: str
+    label: str
+    about: str = ""
+    value: str = ""
+    options: tuple[str, ...] = ()
+    required: bool = True
+    long: bool = False
+
+
 class _View(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
 class Line(_View, frozen=True, kw_only=True, tag="Line/1"):
-    """One plain line or paragraph: an acknowledgement, a refusal, a note. `speaker` "" is the product itself."""
+    """One plain line or paragraph: an acknowledgement, a refusal, a note. `speaker` "" is the product itself. A
+    private one is for `to`, an account ("slack:U01"); `event` is the key of what it answers, "" for nothing.
+    """
 
     text: str
     speaker: str = ""
     private: bool = False
+    to: str = ""
+    event: str = ""
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +108,11 @@ class InquiryCard(_View, frozen=True, kw_only=True, tag="InquiryCard/1"):
     buttons: tuple[Button, ...]
     hint: str = ""  # "you are the only person here: ..."
     overdue: bool = False
+    speaker: str = ""
+    kind: str = "approval"
+    form: tuple[Question, ...] = ()  # what `Answer` asks for
+    edit: tuple[Question, ...] = ()  # what `Edit` may change, with its values now
+    delivery: str = ""  # the id of the showing this is
 
 
 class DecidedCard(_View, frozen=True, kw_only=True, tag="DecidedCard/1"):
@@ -101,6 +122,8 @@ class DecidedCard(_View, frozen=True, kw_only=True, tag="DecidedCard/1"):
     title: str
     headline: str
     outcome: str = ""
+    speaker: str = ""
+    state: str = ""  # approved, denied ...: for a colour, never for meaning alone
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +135,7 @@ class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
     age_ms: int
     overdue: bool
     needs: str
+    buttons: tuple[Button, ...] = ()
 
 
 class Inbox(_View, frozen=True, kw_only=True, tag="Inbox/1"):

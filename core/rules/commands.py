@@ -29,7 +29,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Show:
-    """Look something up: inbox, tasks, task, team, help, whoami, budget."""
+    """Look something up, or set how this conversation is: SHOWING."""
 
     what: str
     subject: str = ""
@@ -44,13 +44,20 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Make this account somebody's with a code; without one, ask for a code for another account."""
+
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
     """Not understood: what to say about it."""
 
     say: str
 
 
-Order = Decide | Control | Show | Ask | Unclear
+Order = Decide | Control | Show | Ask | Link | Unclear
 
 DECIDING = {
     "approve": Verb.APPROVE,
@@ -66,7 +73,33 @@ DECIDING = {
     "giveup": Verb.GIVE_UP,
 }
 CONTROLLING = ("cancel", "retry", "stop", "resume")
-SHOWING = ("inbox", "tasks", "task", "team", "help", "whoami", "budget")
+SHOWING = ("inbox", "tasks", "task", "team", "help", "whoami", "budget", "model", "new", "mute", "handback")
+LINKING = ("link", "pair")
+MENU = (
+    ("ask", "TEXT", "give the team work; plain text does the same"),
+    ("inbox", "", "what waits for a person"),
+    ("approve", "ID", "let it happen"),
+    ("deny", "ID REASON", "do not let it happen"),
+    ("answer", "ID TEXT", "answer a question"),
+    ("view", "ID", "see the whole of it"),
+    ("tasks", "", "what is going on"),
+    ("task", "ID", "one request and all that came of it"),
+    ("cancel", "ID", "stop one request for good"),
+    ("stop", "ID|ROLE|all", "hold work until it is resumed"),
+    ("resume", "ID|ROLE|all", "let held work go on"),
+    ("retry", "ID", "do a finished request again"),
+    ("new", "", "start a new conversation here"),
+    ("handback", "", "let the team answer here again"),
+    ("team", "", "who works here"),
+    ("model", "", "which model each role thinks with"),
+    ("budget", "", "what was spent today"),
+    ("mute", "HOURS|off", "no status lines here for a while"),
+    ("whoami", "", "who I take you for"),
+    ("link", "CODE", "bring another account of yours"),
+    ("pair", "CODE", "make this account yours"),
+    ("help", "", "these commands"),
+)
+"""Name, arguments, what it does: for the menus of platforms that have such. All else works too, typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +115,10 @@ class Usage:
             "happened ID, rerun ID, giveup ID   when it is not known whether an action ran",
             "tasks, task ID          what is going on",
             "cancel ID, retry ID     stop ID|ROLE|all, resume ID|ROLE|all",
-            "team, whoami, new, help",
+            "team, model, budget, whoami, help",
+            "new                     start a new conversation     mute HOURS|off     fewer messages here",
+            "handback                let the team answer again where a person took over",
+            "link                    bring another account of yours; link CODE from there",
         )
     )
 
@@ -98,6 +134,8 @@ def parse(name: str, arguments: tuple[str, ...]) -> Order:
         if not arguments:
             return Unclear(say=f"{name} what? /{name} ID" + (", a role, or all" if name in {"stop", "resume"} else ""))
         return Control(what=name, scope=arguments[0])
+    if name in LINKING:
+        return Link(code="".join(arguments))
     if name in SHOWING:
         return Show(what=name, subject=" ".join(arguments))
     return Unclear(say=f"there is no command {name[:40]}; /help lists them")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
+from core.model.events import Conversation
 from core.model.ids import GrantId
 from core.model.inquiries import (
     Evidence,
@@ -33,7 +37,9 @@ QUESTIONS = frozenset({Kind.CHOICE, Kind.QUESTION, Kind.FORM})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """Somebody pressed. `principal` None: the account is nobody's. `edit` maps editable paths to new values."""
+    """Somebody pressed. `principal` None: the account is nobody's. `edit` maps editable paths to new values; `fields`
+    are a native form's texts, to be read for the answer or the edit instead.
+    """
 
     verb: Verb
     principal: str | None
@@ -45,6 +51,8 @@ class Press:
     reason: str = ""
     answer: Json = None
     edit: dict[str, Json] | None = None
+    fields: dict[str, str] | None = None
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +62,11 @@ class Standing:
     principal: str
     may_approve: bool | None
     checked_at_ms: int
+
+    def known(self, now_ms: int) -> Standing:
+        """The same, if it is not too old to tell; then nobody can."""
+        fresh = abs(now_ms - self.checked_at_ms) <= STANDING_MS_MAX
+        return self if fresh else replace(self, may_approve=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +98,9 @@ def grant_lives(row: InquiryRow, now_ms: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A press, and everything it is judged by. `who` is its principal, known by then."""
+    """A press, and everything it is judged by. `who` is its principal, known by then. `others`: the standing of earlier
+    voters, where it is not the team's definition alone that says it.
+    """
 
     row: InquiryRow
     inquiry: Inquiry
@@ -95,6 +110,7 @@ class Case:
     team: Team
     now_ms: int
     fingerprint: str
+    others: tuple[Standing, ...] = ()
 
     @property
     def live(self) -> GrantId | None:
@@ -108,8 +124,19 @@ class Case:
     @property
     def entitled(self) -> bool:
         """Standing is known, and fresh. (A known "no" was refused before.)"""
-        fresh = abs(self.now_ms - self.standing.checked_at_ms) <= STANDING_MS_MAX
-        return self.inquiry.kind in QUESTIONS or (bool(self.standing.may_approve) and fresh)
+        return self.inquiry.kind in QUESTIONS or bool(self.standing.known(self.now_ms).may_approve)
+
+    def counting(self, votes: Iterable[Vote]) -> tuple[Vote, ...]:
+        """The votes as they count now: those of people who have lost their standing do not, and those of people whose
+        standing nobody can tell are only kept.
+        """
+        return tuple(counted for vote in votes if (counted := self._as_it_counts(vote)) is not None)
+
+    def _as_it_counts(self, vote: Vote) -> Vote | None:
+        found = {s.known(self.now_ms).may_approve for s in self.others if s.principal == vote.principal}
+        if False in found:
+            return None
+        return msgspec.structs.replace(vote, checked=None not in found) if found else vote
 
     def vote(self, verb: Verb, *, active: bool = True, stage: int | None = None) -> Vote:
         return Vote(
@@ -125,6 +152,8 @@ class Case:
             reason=self.press.reason,
             answer=self.press.answer,
             active=active,
+            checked=self.entitled,
+            conversation=self.press.conversation,
         )
 
     def noted(self, note: str) -> Decision:

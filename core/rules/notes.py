@@ -44,6 +44,35 @@ NOBODY_LEFT: Final = "The policy has become stricter, and under it nobody may de
 TASK_OVER: Final = "Too late: the work this belonged to has ended."
 TOO_LATE_TO_STOP: Final = "Too late to take it back: it has started, or its permission is gone."
 
+OTHERS_UNSURE: Final = (
+    "Counted. An earlier vote does not count at this moment: its voter may no longer decide, or could not be looked up."
+)
+NOT_JSON: Final = "That edit is not a JSON object"
+
+_WANTED: Final = {
+    "array": "a JSON list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a JSON object",
+}
+
+
+def unseen(title: str, inquiry: str) -> str:
+    """To an owner: something waits for people, and could be shown nowhere."""
+    return f"{title} ({inquiry}), and it could not be shown where it should be. /view {inquiry} shows it."
+
+
+def choose(name: str, options: tuple[str, ...]) -> str:
+    """An input whose text is none of its options."""
+    return f"{name}: choose one of {', '.join(options)}"
+
+
+def write(name: str, types: tuple[str, ...]) -> str:
+    """An input whose text cannot be read as what it has to be."""
+    return f"{name}: write {' or '.join(_WANTED.get(one, one) for one in types)}"
+
 
 def afterwards(state: InquiryState, by: str) -> str:
     """To somebody who pressed too late: what happened instead."""

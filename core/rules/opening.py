@@ -14,6 +14,7 @@ from core.rules.actions import RUN_COMMAND, Act, act_of
 from core.rules.canonical import intent_of
 from core.rules.policy import DAY_MS, DEFAULT_TIERS, Gates, Panel, gates_of, panel_of
 from core.rules.transitions import move
+from core.rules.values import holds_secret
 
 OPTIONS_MAX = 25
 """What the narrowest platform can draw as buttons or in a list."""
@@ -233,8 +234,11 @@ def opened(inquiry: Inquiry, now_ms: int) -> Inquiry:
 
 
 def _editable(action: Action, schema: dict[str, Json] | None) -> tuple[str, ...]:
-    """Paths a person may change. Which command is run is not one of them: that would be another action."""
+    """Paths a person may change. Which command is run is not one of them: that would be another action. Nor is a
+    secret: nobody can judge what they are not shown.
+    """
     if action.tool == RUN_COMMAND:
-        return tuple(f"args.{name}" for name in sorted(action.arguments.get("args", {})))
-    declared = (schema or {}).get("properties", {})
-    return tuple(sorted({*action.arguments, *declared}))
+        paths = {f"args.{name}": value for name, value in action.arguments.get("args", {}).items()}
+    else:
+        paths = {**dict.fromkeys((schema or {}).get("properties", {})), **action.arguments}
+    return tuple(path for path in sorted(paths) if not holds_secret(paths[path], path, action.secrets))

@@ -10,6 +10,7 @@ from typing import assert_never
 
 import msgspec
 
+from core.model.events import Conversation
 from core.model.ids import EffectId, SignalId, TaskId, post_of
 from core.model.inquiries import Delivery, Inquiry, Vote
 from core.model.signals import ChildReport, Deadline, DecideBy, Errand, Signal, StopOrder, Withdraw, WordFromAsker
@@ -57,6 +58,7 @@ from core.model.work import (
 )
 from core.rules import budget, views
 from core.rules.inquiry import needs_of
+from core.rules.policy import rule_of
 from core.rules.step import Env, Step, step
 
 TITLE_CHARS_MAX = 80
@@ -245,8 +247,10 @@ def _delegate(plan: Plan, task: Task, effect: Delegate) -> None:
 
 
 def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
-    """Transition 1: the inquiry, its first showing and its timer commit together with the step that asks."""
-    inquiry = msgspec.structs.replace(inquiry, version=1)
+    """Transition 1: the inquiry, its first showings and its timer commit together with the step that asks. Where it is
+    shown is frozen here.
+    """
+    inquiry = msgspec.structs.replace(inquiry, version=1, places=_places_of(plan.team, inquiry))
     plan.guards.append(Version(table=Table.INQUIRY, id=inquiry.id, version=0))
     plan.changes.append(PutInquiry(inquiry=inquiry))
     plan.audit(
@@ -263,44 +267,74 @@ def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
     set_decide_by(plan, inquiry)
 
 
-def show(plan: Plan, inquiry: Inquiry) -> None:
-    """Plan the showing of this revision where the work was asked for. The nonce is stored before anything is sent."""
-    delivery_id = f"{inquiry.id}:{inquiry.revision}"
-    nonce = views.control_nonce(plan.secret, delivery_id)
-    plan.changes.append(
-        PutDelivery(
-            delivery=Delivery(
-                id=delivery_id,
-                inquiry=inquiry.id,
-                revision=inquiry.revision,
-                conversation=inquiry.conversation,
-                nonce_hash=views.nonce_hash(nonce),
+def _places_of(team: Team, inquiry: Inquiry) -> tuple[Conversation, ...]:
+    places = dict.fromkeys(rule_of(team.policy, inquiry.tier).deliver)
+    return tuple(place for place in places if place != inquiry.conversation)
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One place of an inquiry: the id of its current revision's delivery there, and its message on screen, which is
+    one for all revisions, edited until it shows the decision.
+    """
+
+    delivery: str
+    conversation: Conversation
+    slot: str
+
+
+def showings(inquiry: Inquiry) -> tuple[Showing, ...]:
+    """Every place it is shown in; the one where the work was asked for comes first."""
+    first = Showing(f"{inquiry.id}:{inquiry.revision}", inquiry.conversation, f"card:{inquiry.id}")
+    others = (
+        Showing(f"{first.delivery}:{n}", place, f"{first.slot}:{n}") for n, place in enumerate(inquiry.places, start=1)
+    )
+    return (first, *others)
+
+
+def show(plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...] = (), *, beyond: int = 0) -> None:
+    """Plan this revision's showings, but for the first `beyond`, and draw them."""
+    place(plan, inquiry, beyond=beyond)
+    draw(plan, inquiry, votes, beyond=beyond)
+
+
+def place(plan: Plan, inquiry: Inquiry, *, beyond: int = 0) -> None:
+    """Store the nonces of showings: before anything is sent, so that a press that comes first is known."""
+    for one in showings(inquiry)[beyond:]:
+        nonce = views.control_nonce(plan.secret, one.delivery)
+        delivery = Delivery(
+            id=one.delivery,
+            inquiry=inquiry.id,
+            revision=inquiry.revision,
+            conversation=one.conversation,
+            nonce_hash=views.nonce_hash(nonce),
+        )
+        plan.changes.append(PutDelivery(delivery=delivery))
+
+
+def draw(
+    plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...], occasion: str = "", *, platform: str = "", beyond: int = 0
+) -> None:
+    """The card as it is now, in its one message in each place; with `platform`, only there, with `beyond`, not in the
+    first of them. `occasion` tells drawings of the same version apart.
+    """
+    needs = needs_of(inquiry, votes, plan.team)
+    for one in showings(inquiry)[beyond:]:
+        if platform and one.conversation.platform != platform:
+            continue
+        nonce = views.control_nonce(plan.secret, one.delivery)
+        plan.post(
+            Post(
+                id=post_of(one.delivery, inquiry.version, occasion),
+                conversation=one.conversation,
+                view=views.inquiry_card(
+                    inquiry, plan.team, votes, nonce, plan.env.now_ms, needs=needs, delivery=one.delivery
+                ),
+                slot=one.slot,
+                rank=0,
+                at_ms=plan.env.now_ms,
             )
         )
-    )
-    draw(plan, inquiry, ())
-
-
-def draw(plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...], occasion: str = "") -> None:
-    """The card as it is now, in its one place on screen. `occasion` tells drawings of the same version apart."""
-    delivery_id = f"{inquiry.id}:{inquiry.revision}"
-    nonce = views.control_nonce(plan.secret, delivery_id)
-    needs = needs_of(inquiry, votes, plan.team)
-    plan.post(
-        Post(
-            id=post_of(delivery_id, inquiry.version, occasion),
-            conversation=inquiry.conversation,
-            view=views.inquiry_card(inquiry, plan.team, votes, nonce, plan.env.now_ms, needs=needs),
-            slot=card_slot(inquiry),
-            rank=0,
-            at_ms=plan.env.now_ms,
-        )
-    )
-
-
-def card_slot(inquiry: Inquiry) -> str:
-    """An inquiry's message on screen: one for all its revisions, edited until it shows the decision."""
-    return f"card:{inquiry.id}"
 
 
 def set_decide_by(plan: Plan, inquiry: Inquiry) -> None:

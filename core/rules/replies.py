@@ -14,6 +14,60 @@ ASKED_BACK = "Asked. The request is taken back; it comes again with the answer."
 NOT_YOURS = "Only the one who asked, or an owner, may do that."
 
 
+TROUBLE_UNCERTAIN = "A message about some trouble may not have arrived here. /tasks shows how things are."
+CODE_UNKNOWN = "That code is not one of mine, or its hour is over. Ask for a new one."
+MUTED_NOT = "Say /mute, /mute HOURS or /mute off."
+UNMUTED = "Status lines are back."
+NEW_TALK = "A new conversation starts here. What was said before is left out of it."
+
+
+def answer_uncertain(task: str) -> str:
+    """A platform that cannot say whether a message arrived was cut off while it took an answer."""
+    return f"Delivery uncertain: the answer of {task} may not have arrived here. /task {task} shows it."
+
+
+def card_uncertain(inquiry: str) -> str:
+    """The same, of something that waits for a decision."""
+    return f"Delivery uncertain: {inquiry} may not have arrived here. /view {inquiry} shows it, /inbox what waits."
+
+
+def muted(hours: int) -> str:
+    """No status lines for a while."""
+    return f"No status lines here for {hours} h. Answers and questions still come."
+
+
+def linked(name: str) -> str:
+    """An account is somebody's from now on."""
+    return f"Hello {name}. This account is yours now; I work for you here."
+
+
+def link_code(code: str) -> str:
+    """How to bring another account."""
+    return f"Send `/link {code}` from your other account within an hour. It works once; tell nobody."
+
+
+def edited(task: str) -> str:
+    """Somebody changed what a running request says."""
+    return (
+        f"You changed your request, but {short(task)} works on what it said at first. "
+        f"To start over: /cancel {short(task)}, then ask again."
+    )
+
+
+HANDED_BACK = "I am back, and I read what was said meanwhile."
+NOT_HANDED_OVER = "Nobody has taken this conversation over."
+
+
+def handed_over(role: str, why: str) -> str:
+    """A trigger of a CONSTITUTION has fired."""
+    return f"{role} hands this to a person: {why}. I do not answer here until somebody types /handback."
+
+
+def taken_over(where: str, why: str) -> str:
+    """Above all that was said there, for whoever takes it over."""
+    return f"A conversation needs a person ({why}): {where}. Type /handback there when the team may answer again."
+
+
 def no_such_role(role: str, roles: tuple[str, ...]) -> str:
     """Somebody addressed a role that is not there."""
     return f"There is no role {role[:40]}. Here are: {', '.join(roles)}."

@@ -15,7 +15,7 @@ from core.model.ids import grant_of
 from core.model.inquiries import Action, Grant, Inquiry, InquiryState, Kind, Label, Stage, Verb, Vote
 from core.model.team import Json
 from core.model.work import Failure
-from core.rules import notes
+from core.rules import forms, notes
 from core.rules.actions import Act, act_of
 from core.rules.canonical import action_digest, intent_of
 from core.rules.decisions import Case, Decision, closed, resolved
@@ -95,7 +95,10 @@ def _fresh(inquiry: Inquiry) -> dict[str, Any]:
 
 def edit(case: Case) -> Decision:
     """Transition 11."""
-    inquiry, action, wanted = case.inquiry, case.inquiry.action, case.press.edit
+    inquiry, action, fields = case.inquiry, case.inquiry.action, case.press.fields
+    wanted = case.press.edit if fields is None else forms.edit_by(inquiry, fields)
+    if isinstance(wanted, forms.Unfit):
+        return case.noted(f"{notes.INVALID_EDIT}: {wanted.why}.")
     if action is None or not wanted:
         return case.noted(notes.NO_CHANGE)
     outside = sorted(str(path) for path in wanted if path not in inquiry.editable)

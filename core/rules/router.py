@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from core.model.events import (
+    BotAdded,
     CardMoved,
     CommandReceived,
     ControlPressed,
     Event,
     FormSubmitted,
+    MessageEdited,
     MessageReceived,
     ReactionAdded,
     ScheduleFired,
@@ -23,7 +25,7 @@ from core.model.events import (
 from core.model.inquiries import Evidence
 from core.model.team import Person, Team
 from core.rules import replies
-from core.rules.commands import Ask, Control, Decide, Order, Show, Unclear, parse
+from core.rules.commands import Ask, Control, Decide, Link, Order, Show, Unclear, parse
 
 TEXT_BYTES_MAX = 256 * 1024
 
@@ -59,11 +61,28 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAway:
+    """A stranger: one polite line a day, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greet:
+    """A new place: who is here, and how to ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reworded:
+    """The message of this event reads differently now."""
+
+    original: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
     """Nothing to do."""
 
 
-Route = Start | Tell | Press | Say | Ignore | Decide | Control | Show
+Route = Start | Tell | Press | Say | TurnAway | Greet | Reworded | Ignore | Decide | Control | Show | Link
 
 
 def sender_of(team: Team, sender: Sender) -> tuple[Person | None, Evidence]:
@@ -81,12 +100,36 @@ def route(event: Event, team: Team, person: Person | None, *, task_runs: bool) -
             return _start(team, text, event.role)
         case ReactionAdded():
             return Ignore()
+        case BotAdded():
+            return Greet()
+        case MessageEdited():
+            return Ignore() if person is None else Reworded(original=event.original)
         case MessageReceived() | CommandReceived() | ControlPressed() | FormSubmitted():
             if person is None:
-                return Say(line=replies.STRANGER)
+                return _of_stranger(event)
             return _of_person(event, team, person, task_runs=task_runs)
         case _:  # pragma: no cover
             assert_never(event)
+
+
+def names_a_role(text: str, team: Team) -> bool:
+    """Whether it begins with `@role` and says something to it."""
+    return _addressed(text.strip(), team)[0] is not None
+
+
+def _addressed(text: str, team: Team) -> tuple[str | None, str]:
+    """The role a text begins with, if any, and the rest of it."""
+    name, _, rest = text[1:].partition(" ")
+    name = name.lower().rstrip(",:")
+    return (name, rest.strip()) if text.startswith("@") and name in team.roles and rest.strip() else (None, text)
+
+
+def _of_stranger(event: MessageReceived | CommandReceived | ControlPressed | FormSubmitted) -> Route:
+    """A code makes somebody of them; chatter that was not meant for us is not answered."""
+    if isinstance(event, MessageReceived) and not event.addressed:
+        return Ignore()
+    order = parse(event.name, event.arguments) if isinstance(event, CommandReceived) else None
+    return order if isinstance(order, Link) and order.code else TurnAway()
 
 
 def _of_person(
@@ -117,15 +160,14 @@ def _message(event: MessageReceived, team: Team, person: Person, *, task_runs: b
         return Say(line=replies.MESSAGE_TOO_LONG)
     if not person.may_ask:
         return Say(line=replies.MAY_NOT_ASK)
-    if role is None and text.startswith("@"):
-        name, _, rest = text[1:].partition(" ")
-        if name.lower().rstrip(",:") in team.roles and rest.strip():
-            role, text = name.lower().rstrip(",:"), rest.strip()
+    if role is None:
+        role, text = _addressed(text, team)
     if role is not None and role not in team.roles:
         return Say(line=replies.no_such_role(role, tuple(team.roles)))
     if task_runs and role is None:
         return Tell(text=text)
-    return _start(team, text, role)
+    bound = team.channels.get(f"{event.conversation.platform}:{event.conversation.channel}")
+    return _start(team, text, role or bound)
 
 
 def _order(order: Order, team: Team, person: Person) -> Route:
@@ -136,7 +178,7 @@ def _order(order: Order, team: Team, person: Person) -> Route:
             return _start(team, text, role) if person.may_ask else Say(line=replies.MAY_NOT_ASK)
         case Control():
             return order if person.may_ask else Say(line=replies.MAY_NOT_ASK)
-        case Decide() | Show():
+        case Decide() | Show() | Link():
             return order
         case _:  # pragma: no cover
             assert_never(order)

@@ -7,10 +7,8 @@ missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, assert_never
-
-import msgspec
 
 from core.model.ids import TaskId, short
 from core.model.inquiries import Action, Inquiry, InquiryState, Kind, Label, Resolution, Verb, Vote
@@ -29,7 +27,7 @@ from core.model.views import (
     Trouble,
 )
 from core.model.work import CallState, Failure, Handoff, Phase, Task
-from core.rules import words
+from core.rules import forms, words
 from core.rules.controls import LETTERS, control, control_nonce, nonce_hash, parse_control
 from core.rules.text import (
     human_count,
@@ -42,6 +40,7 @@ from core.rules.text import (
     shorten,
     visible,
 )
+from core.rules.values import is_secret, masked, secret_texts, text_form
 
 __all__ = [
     "answer_view",
@@ -80,7 +79,6 @@ LABEL_MAX: Final = 60
 FIELDS_MAX: Final = 6
 OPTIONS_MAX: Final = 20
 BRANCHES_MAX: Final = 6
-SECRET_HINT_MIN: Final = 4  # a shorter secret would blot out ordinary words
 COMMAND_TOOL: Final = "run_command"
 
 # --- Names ------------------------------------------------------------------------------------------------------------
@@ -112,12 +110,22 @@ _OFFERED: Final[dict[Kind, tuple[Verb, ...]]] = {
 
 
 def inquiry_card(
-    inquiry: Inquiry, team: Team, votes: tuple[Vote, ...], nonce: str, now_ms: int, *, needs: str = ""
+    inquiry: Inquiry,
+    team: Team,
+    votes: tuple[Vote, ...],
+    nonce: str,
+    now_ms: int,
+    *,
+    needs: str = "",
+    delivery: str = "",
 ) -> InquiryCard:
-    """What is asked, with its controls. `needs` is what it still needs, in words; `nonce` is this showing's."""
-    approvers = tuple(vote.principal for vote in votes if vote.active and vote.verb is Verb.APPROVE)
+    """What is asked, with its controls. `needs` is what it still needs, in words; `nonce` and `delivery` are this
+    showing's. A vote that is only kept is not among those who approved.
+    """
+    approvers = tuple(v.principal for v in votes if v.active and v.checked and v.verb is Verb.APPROVE)
     said_yes = words.approved_so_far(names_of(team, approvers)) if approvers else ""
-    secrets = _secret_texts(inquiry.action)
+    secrets = secret_texts(inquiry.action)
+    edits = Verb.EDIT in _offered(inquiry)
     said = (inquiry.action.says or inquiry.question) if inquiry.action else inquiry.question
     whole = whole_of(inquiry)
     fields = _fields_of(inquiry)
@@ -128,13 +136,13 @@ def inquiry_card(
         inquiry=inquiry.id,
         revision=inquiry.revision,
         title=title_of_inquiry(inquiry, team),
-        line=shorten(visible(_masked(said, secrets)), LINE_MAX),
+        line=shorten(visible(masked(said, secrets)), LINE_MAX),
         fields=tuple(
             Field(name=one_line(n, NAME_MAX), shown=one_line(text, SHOWN_MAX)) for n, text in fields[:FIELDS_MAX]
         ),
         more_n=max(len(fields) - FIELDS_MAX, 0),
         whole=whole,
-        why=shorten(readable(_masked(inquiry.why, secrets)).strip(), WHY_MAX),
+        why=shorten(readable(masked(inquiry.why, secrets)).strip(), WHY_MAX),
         tier=inquiry.tier.value,
         decide_by_ms=inquiry.decide_by_ms,
         decide_within_ms=None if inquiry.decide_by_ms is None else max(inquiry.decide_by_ms - now_ms, 0),
@@ -142,6 +150,11 @@ def inquiry_card(
         buttons=_buttons_of(inquiry, nonce),
         hint=hint,
         overdue=inquiry.overdue,
+        speaker=title_of(team, inquiry.role),
+        kind=str(inquiry.kind),
+        form=forms.form_of(inquiry),
+        edit=forms.edit_of(inquiry) if edits else (),
+        delivery=delivery,
     )
 
 
@@ -177,17 +190,17 @@ def whole_of(inquiry: Inquiry) -> tuple[Field, ...]:
     facts = (
         (words.TOOL_FIELD, action.tool),
         (words.SERVER_FIELD, action.server),
-        (words.RESOURCE_FIELD, _masked(action.resource, _secret_texts(action))),
+        (words.RESOURCE_FIELD, masked(action.resource, secret_texts(action))),
         (words.FINGERPRINT_FIELD, action.fingerprint),
     )
-    told = [(name, _text_of(value, indent=2)) for name, value in _rows_of(action)]
+    told = [(name, text_form(value, indent=2)) for name, value in _rows_of(action)]
     return tuple(Field(name=visible(n), shown=visible(text)) for n, text in (*told, *(f for f in facts if f[1])))
 
 
 def _fields_of(inquiry: Inquiry) -> list[tuple[str, str]]:
     """Name and text of what the card's table has: an action's arguments, or a form's questions."""
     if inquiry.action is not None:
-        return [(name, _text_of(value, indent=0)) for name, value in _rows_of(inquiry.action)]
+        return [(name, text_form(value, indent=0)) for name, value in _rows_of(inquiry.action)]
     properties = (inquiry.schema or {}).get("properties", {}) if inquiry.kind is Kind.FORM else {}
     return [(name, str(spec.get("description") or spec.get("type") or "")) for name, spec in properties.items()]
 
@@ -212,59 +225,13 @@ def _rows_of(action: Action) -> Iterator[tuple[str, Json]]:
 
 def _without_secrets(value: Json, path: str, secrets: tuple[str, ...]) -> Json:
     """A secret is named by its own name or by its path (`auth.token`), at any depth."""
-    if _is_secret(path, secrets):
+    if is_secret(path, secrets):
         return words.REDACTED
     if isinstance(value, dict):
         return {name: _without_secrets(inner, f"{path}.{name}", secrets) for name, inner in value.items()}
     if isinstance(value, list):
         return [_without_secrets(inner, path, secrets) for inner in value]
     return value
-
-
-def _secret_texts(action: Action | None) -> tuple[str, ...]:
-    """Values of secrets as a template may have put them into a sentence, longest first."""
-    found = _leaves(action.arguments, "", action.secrets) if action else ()
-    return tuple(sorted({text for text in found if len(text) >= SECRET_HINT_MIN}, key=len, reverse=True))
-
-
-def _leaves(value: Json, path: str, secrets: tuple[str, ...], *, within: bool = False) -> Iterator[str]:
-    """The texts that secrets consist of: what is within a secret is secret too."""
-    within = within or _is_secret(path, secrets)
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name, secrets, within=within)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, path, secrets, within=within)
-    elif within:
-        yield str(value)
-
-
-def _is_secret(path: str, secrets: tuple[str, ...]) -> bool:
-    return path in secrets or path.rpartition(".")[2] in secrets
-
-
-def _masked(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, words.REDACTED)
-    return text
-
-
-def _text_of(value: Json, *, indent: int) -> str:
-    """Strings bare, unless they would read as something else (`"5"`, `""`); all the rest as JSON."""
-    if isinstance(value, str):
-        return msgspec.json.encode(value).decode() if _reads_as_json(value) else value
-    return msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
-
-
-def _reads_as_json(text: str) -> bool:
-    if not text or text != text.strip():
-        return True
-    try:
-        msgspec.json.decode(text.encode("utf-8", "replace"))
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def _what_of(action: Action | None) -> str:
@@ -277,8 +244,12 @@ def _called(tool: str, arguments: dict[str, Json]) -> str:
     return named if isinstance(named, str) else tool
 
 
+def _offered(inquiry: Inquiry) -> list[Verb]:
+    return [v for v in _OFFERED[inquiry.kind] if not inquiry.verbs or v in inquiry.verbs or v is Verb.VIEW]
+
+
 def _buttons_of(inquiry: Inquiry, nonce: str) -> tuple[Button, ...]:
-    offered = [v for v in _OFFERED[inquiry.kind] if not inquiry.verbs or v in inquiry.verbs or v is Verb.VIEW]
+    offered = _offered(inquiry)
     buttons = []
     if inquiry.options and Verb.ANSWER in offered:
         buttons = [
@@ -314,6 +285,8 @@ def decided_card(inquiry: Inquiry, team: Team, now_ms: int, outcome: str = "") -
         title=title_of_inquiry(inquiry, team),
         headline=shorten(visible(_headline(inquiry, team, now_ms)), LINE_MAX),
         outcome=shorten(readable(outcome), LINE_MAX),
+        speaker=title_of(team, inquiry.role),
+        state=str(inquiry.state),
     )
 
 
@@ -321,7 +294,7 @@ def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
     resolution = inquiry.resolution or Resolution(by=(), at_ms=inquiry.updated_at_ms)
     by = names_of(team, resolution.by)
     at = human_when(resolution.at_ms, now_ms, team.zone)
-    answer = "" if resolution.answer is None else _text_of(resolution.answer, indent=0)
+    answer = "" if resolution.answer is None else text_form(resolution.answer, indent=0)
     if inquiry.kind is Kind.RECONCILE and answer in words.RECONCILED:
         return words.reconciled(words.RECONCILED[answer], by, at)
     match inquiry.state:
@@ -349,8 +322,12 @@ def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
             assert_never(inquiry.state)
 
 
-def inbox_view(items: tuple[tuple[Inquiry, str], ...], team: Team, now_ms: int) -> Inbox:
-    """What waits for people, oldest first; each inquiry with its `needs_of` line."""
+def inbox_view(
+    items: tuple[tuple[Inquiry, str], ...], team: Team, now_ms: int, nonces: Mapping[str, str] | None = None
+) -> Inbox:
+    """What waits for people, oldest first; each inquiry with its `needs_of` line. Where `nonces` has the one of an
+    inquiry's showing, the whole of it can be looked at from here.
+    """
     ordered = sorted(items, key=lambda item: (item[0].created_at_ms, item[0].id))
     return Inbox(
         items=tuple(
@@ -361,10 +338,17 @@ def inbox_view(items: tuple[tuple[Inquiry, str], ...], team: Team, now_ms: int) 
                 age_ms=max(now_ms - inquiry.created_at_ms, 0),
                 overdue=inquiry.overdue,
                 needs=one_line(needs, NEEDS_MAX),
+                buttons=_view_button((nonces or {}).get(inquiry.id, "")),
             )
             for inquiry, needs in ordered
         )
     )
+
+
+def _view_button(nonce: str) -> tuple[Button, ...]:
+    if not nonce:
+        return ()
+    return (Button(control=control(nonce, Verb.VIEW), label=words.VIEW, key=LETTERS[Verb.VIEW]),)
 
 
 # --- Requests -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Counting votes. The count is made anew from the votes every time, so it cannot drift from them.
 
-A vote counts while its voter may still approve and was eligible for its stage. The stage due is the first whose quorum
-is not met: a vote taken back in an earlier stage reopens that one, and later votes wait.
+A vote counts while its voter may still approve and was eligible for its stage. One that is only kept, because nobody
+could tell its voter's standing, approves nothing; as a denial it counts, because that is the safe side. The stage due
+is the first whose quorum is not met: a vote taken back in an earlier stage reopens that one, and later votes wait.
 """
 
 from __future__ import annotations
@@ -101,6 +102,8 @@ def _approvers(votes: Iterable[Vote], stage: int) -> list[str]:
 
 def _valid(inquiry: Inquiry, vote: Vote, team: Team) -> bool:
     if not vote.active or vote.revision != inquiry.revision or vote.stage >= len(inquiry.stages):
+        return False
+    if not vote.checked and vote.verb is not Verb.DENY:
         return False
     person = team.person(vote.principal)
     return person is not None and person.may_approve and person.id in inquiry.stages[vote.stage].eligible

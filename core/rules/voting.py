@@ -13,7 +13,7 @@ from typing import assert_never
 from core.model.inquiries import Evidence, InquiryState, Kind, Label, Verb, Vote
 from core.model.team import Team
 from core.model.unit import InquiryRow
-from core.rules import notes
+from core.rules import forms, notes
 from core.rules.decisions import QUESTIONS, Case, Decision, Press, Standing, closed, grant_lives, resolved
 from core.rules.opening import opened
 from core.rules.revising import conclude, edit
@@ -33,8 +33,11 @@ def press(
     *,
     task_alive: bool,
     fingerprint_now: str | None,
+    others: tuple[Standing, ...] = (),
 ) -> Decision:
-    """Judge one press. `fingerprint_now` is the program's just before the decision, None if there is none to read."""
+    """Judge one press. `fingerprint_now` is the program's just before the decision, None if there is none to read.
+    `others` is the standing of earlier voters, looked up just before, too.
+    """
     inquiry = row.inquiry
     case = Case(
         row=row,
@@ -45,6 +48,7 @@ def press(
         team=team,
         now_ms=now_ms,
         fingerprint=fingerprint_now or "",
+        others=others,
     )
     if press.verb is Verb.VIEW:
         return case.noted("")
@@ -160,27 +164,28 @@ def _cast(case: Case) -> Decision:
     mine = own_vote(inquiry, case.row.votes, case.who, inquiry.stage)
     if mine is not None and mine.verb not in {verb, Verb.VIEW}:
         return case.noted(notes.CONFLICT)
-    again = mine is not None and mine.verb is verb
+    again = mine is not None and mine.verb is verb and (mine.checked or not case.entitled)
     vote = None if again else case.vote(verb)
     votes = case.row.votes if vote is None else (*(v for v in case.row.votes if v is not mine), vote)
     if verb is not Verb.DENY and not leaves_enough(inquiry, votes, case.team):
         return case.noted(notes.NEEDED_LATER)
     if not case.entitled:
         return case.noted(notes.KEPT) if again else _collected(case, votes, vote, notes.KEPT)
-    counted = count(inquiry, votes, case.team)
+    counted = count(inquiry, case.counting(votes), case.team)
     if denied(inquiry, counted):
         return resolved(case, 8, InquiryState.DENIED, notes.DENIED, vote=vote, by=counted.denied_by)
     if counted.stage is None and verb is not Verb.DENY:  # a kept vote may have met the quorum; a denial never approves
         return conclude(case, vote, counted.by)
     if again and counted.stage == inquiry.stage:
         return case.noted(notes.SEEN)
-    return _collected(case, votes, vote, notes.COUNTED)
+    unsure = verb is not Verb.DENY and count(inquiry, votes, case.team).stage != counted.stage
+    return _collected(case, votes, vote, notes.OTHERS_UNSURE if unsure else notes.COUNTED)
 
 
 def _collected(case: Case, votes: tuple[Vote, ...], vote: Vote | None, note: str) -> Decision:
     """A vote that decides nothing yet: below the quorum, or a stage met and another due."""
     inquiry = case.inquiry
-    counted = count(inquiry, votes, case.team)
+    counted = count(inquiry, case.counting(votes), case.team)
     if note == notes.KEPT or counted.stage is None:  # nothing advances on a vote that does not count yet
         state = InquiryState.IN_REVIEW if inquiry.stage else InquiryState.COLLECTING
         new = case.moved(5, state)
@@ -207,7 +212,11 @@ def _ask_back(case: Case) -> Decision:
 
 def _answer(case: Case) -> Decision:
     """Transition 9. What does not fit stays, and says why."""
-    inquiry, answer = case.inquiry, case.press.answer
+    inquiry, answer, fields = case.inquiry, case.press.answer, case.press.fields
+    if fields is not None:
+        answer = forms.answer_of(inquiry, fields)
+    if isinstance(answer, forms.Unfit):
+        return case.noted(f"{notes.INVALID_ANSWER}: {answer.why}.")
     match inquiry.kind:
         case Kind.CHOICE:
             wrong = "" if answer in inquiry.options else f"choose one of {', '.join(inquiry.options)}"
@@ -243,7 +252,7 @@ def _take_back(case: Case) -> Decision:
     if mine is None:
         return case.noted(notes.NO_VOTE)
     left = tuple(v for v in row.votes if v is not mine)
-    counted = count(inquiry, left, case.team)
+    counted = count(inquiry, case.counting(left), case.team)
     stage = inquiry.stage if counted.stage is None else min(counted.stage, inquiry.stage)
     any_first = any(v.stage == 0 for v in left)
     state = InquiryState.IN_REVIEW if stage else InquiryState.COLLECTING if any_first else InquiryState.OPEN

@@ -26,6 +26,9 @@ BUTTONS: Final[dict[Verb, str]] = {
     Verb.GIVE_UP: "Give up",
 }
 
+VIEW: Final = "View"
+"""On a line of the inbox."""
+
 # --- Inquiry cards --------------------------------------------------------------------------------------------------
 
 QUESTION_FIELD: Final = "question"
@@ -34,6 +37,7 @@ RESOURCE_FIELD: Final = "(acts on)"
 SERVER_FIELD: Final = "(server)"
 FINGERPRINT_FIELD: Final = "(SHA-256)"
 SOMETHING: Final = "something"
+YOUR_ANSWER: Final = "Your answer"
 REDACTED: Final = "(secret, not shown)"
 HINT_TWICE: Final = "you are the only person here: press Approve twice to approve as single operator"
 HINT_AGAIN: Final = "you are the only person here: press Approve again to approve as single operator"
@@ -180,3 +184,65 @@ UNDER_A_SECOND: Final = "under 1 s"
 UNDER_A_CENT: Final = "under $0.01"
 SEPARATOR: Final = " · "
 ELLIPSIS: Final = "…"
+
+# --- Places and people ----------------------------------------------------------------------------------------------
+
+NO_SHELF: Final = "this workspace keeps no files"
+TOO_SLOW: Final = "it took too long"
+
+
+def file_kept(name: str, path: str, media: str, bytes_n: int) -> str:
+    """Told to the role that reads the request."""
+    kind = f"{media}, " if media else ""
+    return f"[file: {name} is at {path} ({kind}{bytes_n:,} bytes)]"
+
+
+def file_missing(name: str, why: str) -> str:
+    """Told to the role that reads the request."""
+    return f"[file: {name} was sent, but could not be fetched: {why}]"
+
+
+def prices(read: str, written: str) -> str:
+    """Of a model, for a million tokens."""
+    return f"{read} in, {written} out a million tokens"
+
+
+def thinks_with(role: str, model: str, complexity: str, costs: str) -> str:
+    """One line of /model."""
+    return SEPARATOR.join(filter(None, (f"{role}: {model}", complexity, costs)))
+
+
+def spent(role: str, tokens: str, tokens_max: str, money: str, money_max: str) -> str:
+    """One line of /budget."""
+    return f"{role}: {tokens} of {tokens_max} tokens, {money} of {money_max} today"
+
+
+def who(name: str, role: str, account: str, evidence: str) -> str:
+    """Whom we take somebody for, and how well we know it."""
+    return f"{name}, {role} ({account}, {evidence})"
+
+
+def greeting(team: str, lead: str, others: str, role: str) -> str:
+    """The first message in a new place: four lines."""
+    return (
+        f"This is {team}, a team of AI agents: {lead} answers"
+        + (f", with {others}.\n" if others != NOBODY else ".\n")
+        + f"Ask in plain words (mention me in a channel), or a role by name: @{role} ...\n"
+        "What needs a person comes as a card with buttons; nothing is ever approved by waiting.\n"
+        "Commands: ask, inbox, tasks, stop, help."
+    )
+
+
+# --- Hand-over to people ----------------------------------------------------------------------------------------------
+
+TRIGGER_DELETION: Final = "somebody wants an account deleted"
+
+
+def trigger_word(word: str) -> str:
+    """Why a conversation goes to a person."""
+    return f"it is about {word}"
+
+
+def trigger_repeats(n: int) -> str:
+    """Why a conversation goes to a person."""
+    return f"the same question came {n} times"

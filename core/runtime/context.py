@@ -12,7 +12,7 @@ from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
 from core.model.unit import AddEffect, Answer, Pause, Refused, Room, Unit
-from core.ports import Bus, Clock, Ids, ModelProvider, Platform, Resolver, Store, TeamSource, Tool
+from core.ports import Bus, Clock, Ids, ModelProvider, Platform, Resolver, Shelf, Store, TeamSource, Tool
 from core.rules.plan import Plan
 from core.rules.step import Env
 
@@ -38,9 +38,11 @@ class Context:
     platforms: Mapping[str, Platform]
     secret: str
     holder: str
+    shelf: Shelf | None = None
     on_abort: list[Callable[[EffectId], None]] = field(default_factory=list)
     on_change: list[Callable[[TaskId], None]] = field(default_factory=list)
     definitions: dict[str, Team] = field(default_factory=dict)
+    roles_held: dict[tuple[str, str], tuple[int, frozenset[str]]] = field(default_factory=dict)  # when asked, and what
     stopped: set[str] = field(default_factory=set)  # paused scopes: read at the start, kept by every commit since
 
     async def team(self, definition: str | None = None) -> Team:

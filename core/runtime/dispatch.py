@@ -11,7 +11,7 @@ from functools import partial
 from typing import assert_never
 
 from core.model.errors import SignoffError, StoreFullError
-from core.model.events import Event
+from core.model.events import CardMoved, Event, MessageReceived, ScheduleFired, WebhookReceived
 from core.model.ids import TaskId, post_of, task_of_event
 from core.model.signals import (
     ChildReport,
@@ -19,6 +19,7 @@ from core.model.signals import (
     DecideBy,
     ExecuteBy,
     HoldEnded,
+    Recheck,
     Signal,
     StopOrder,
     VerdictReport,
@@ -28,18 +29,22 @@ from core.model.signals import (
 from core.model.team import Person, Team
 from core.model.unit import Applied, Change, CloseEvent, CloseSignal, Pause, State, StoredEvent, Table
 from core.model.views import Line, Post
-from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Stopped, Task, TimedOut
+from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Said, Stopped, Task, TimedOut
 from core.rules import policy, replies
-from core.rules.commands import Control, Decide, Show
+from core.rules.commands import Control, Decide, Link, Show
 from core.rules.plan import Plan, begin, fold, title_of
-from core.rules.router import Ignore, Press, Say, Start, Tell, route, sender_of
-from core.runtime import inquiries
+from core.rules.router import Greet, Ignore, Press, Reworded, Say, Start, Tell, TurnAway, route
+from core.runtime import handover, inquiries, looking
 from core.runtime.context import Context, exhausted_scope, log
 from core.runtime.deciding import StaleError, decide
+from core.runtime.files import Files
+from core.runtime.linking import person_of
 from core.runtime.orders import Orders
 
 SWEEP_SECONDS = 2.0
 """What a lost notice can cost (ARCHITECTURE.md, section 2)."""
+STUCK_SECONDS = 0.05
+"""All there is waits for files, which are on their way."""
 BATCH_MAX = 128
 FAILED_WAIT_MS = 30_000
 SAID_MAX = 10
@@ -52,6 +57,8 @@ class Dispatcher:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._orders = Orders(context)
+        self.files = Files(context)
+        self._fetching = 0  # lanes of the sweep under way that wait for files
 
     async def run(self) -> None:
         """For ever."""
@@ -62,6 +69,7 @@ class Dispatcher:
 
     async def sweep(self) -> float:
         """Deal with what there is now. Returns how long nothing will fall due, in seconds, at most SWEEP_SECONDS."""
+        self._fetching = 0
         events, signals, next_due_ms = await self._context.store.due(BATCH_MAX)
         lanes: dict[str, list[Callable[[], Awaitable[bool]]]] = defaultdict(list)
         for stored in events:
@@ -72,7 +80,7 @@ class Dispatcher:
             for lane in lanes.values():
                 group.create_task(_in_order(lane))
         if events or signals:
-            return 0
+            return STUCK_SECONDS if self._fetching == len(lanes) else 0
         if next_due_ms is None:
             return SWEEP_SECONDS
         return min(SWEEP_SECONDS, max(0.001, (next_due_ms - self._context.clock.now_ms()) / 1000))
@@ -83,7 +91,7 @@ class Dispatcher:
         """False: it is still to be dealt with, and what came after it in its conversation waits, too."""
         event = stored.event
         try:
-            await self._deal_with(event)
+            return await self._deal_with(event)
         except StaleError:
             return False  # another process was faster
         except StoreFullError:
@@ -96,30 +104,87 @@ class Dispatcher:
             await self._answer(event, replies.could_not(what))
         return True
 
-    async def _deal_with(self, event: Event) -> None:
+    async def _deal_with(self, event: Event) -> bool:
+        """False: not yet."""
         context = self._context
         team = await context.team()
-        person, _evidence = sender_of(team, event.sender)
-        open_root = await context.store.read.open_root(event.conversation)
-        match route(event, team, person, task_runs=open_root is not None):
+        person, evidence = await person_of(context.store.read, team, event)
+        open_root = await self._open_root(event)
+        routed = route(event, team, person, task_runs=open_root is not None)
+        files = ""
+        if isinstance(event, MessageReceived) and isinstance(routed, Start | Tell):
+            there = self.files.lines(event)
+            if there is None:
+                self._fetching += 1
+                return False
+            files = f"\n\n{there}" if there else ""
+        if isinstance(routed, Start | Tell) and await self._is_for_a_person(event, team, routed, open_root):
+            return True
+        match routed:
             case Ignore():
                 await self._answer(event, "")
             case Say(line=line):
                 await self._answer(event, line)
+            case TurnAway():
+                await self._orders.turn_away(event)
+            case Greet():
+                await self._answer(event, looking.greeting(team))
+            case Reworded(original=original):
+                await self._reworded(event, original)
             case Start(role=role, text=text):
-                await self._start(event, team, person, role, text)
+                await self._start(event, team, person, role, text + files)
             case Tell(text=text):
-                await self._tell(event, open_root, person, text)
+                await self._tell(event, open_root, person, text + files)
+            case Link() as order:
+                await self._orders.link(event, team, person, order)
             case Press() as pressed:
                 await self._orders.press(event, team, person, pressed)
             case Decide() as order:
                 await self._orders.decide(event, team, person, order)
             case Control() as order:
                 await self._orders.control(event, team, person, order)
+            case Show(what="handback"):
+                await handover.hand_back(context, team, event, person)
             case Show() as order:
-                await self._orders.show(event, team, person, order)
+                await self._orders.show(event, team, person, order, evidence)
             case never:  # pragma: no cover
                 assert_never(never)
+        return True
+
+    async def _is_for_a_person(self, event: Event, team: Team, routed: Start | Tell, running: Task | None) -> bool:
+        """A person has taken this conversation over, or must now: then the event is dealt with."""
+        if isinstance(event, ScheduleFired | WebhookReceived | CardMoved):
+            return False
+        if await handover.handed(self._context, event.conversation) is not None:
+            await self._answer(event, "")
+            return True
+        role = routed.role if isinstance(routed, Start) else running.role if running else team.lead
+        if role not in team.roles:
+            return False
+        why = await handover.reason(self._context, team, event, role, routed.text)
+        if why:
+            await handover.hand_over(self._context, team, event, role, why, running)
+        return bool(why)
+
+    async def _open_root(self, event: Event) -> Task | None:
+        """The request that goes on there, unless somebody has begun anew since."""
+        root = await self._context.store.read.open_root(event.conversation)
+        if root is None or root.created_at_ms < await looking.talk_began_ms(self._context, event.conversation.key):
+            return None
+        return root
+
+    async def _reworded(self, event: Event, original: str) -> None:
+        """An edited request: said so while it is worked on; afterwards it is only words."""
+        task_id = await self._context.store.read.event_task(original)
+        task = await self._context.store.read.task(task_id) if task_id else None
+        await self._answer(event, replies.edited(task.id) if task is not None and not task.phase.final else "")
+
+    async def _said(self, event: Event) -> tuple[Said, ...]:
+        """What was said there before: as the platform quotes it, or as we have it."""
+        if isinstance(event, MessageReceived) and event.earlier:
+            return tuple(Said(speaker=q.speaker, text=q.text, by_agent=q.by_agent) for q in event.earlier)
+        since_ms = await looking.talk_began_ms(self._context, event.conversation.key)
+        return await self._context.store.read.said(event.conversation, SAID_MAX, since_ms)
 
     async def _answer(self, event: Event, line: str) -> None:
         """Close the event, with a line if there is something to say."""
@@ -128,7 +193,7 @@ class Dispatcher:
     async def _start(self, event: Event, team: Team, person: Person | None, role: str, text: str) -> None:
         """A root task: its id comes from the event's key, so that the same event starts it once."""
         context = self._context
-        said = await context.store.read.said(event.conversation, SAID_MAX)
+        said = await self._said(event)
         exhausted: frozenset[str] = frozenset()
         for _ in range(TRIES_MAX):
             env = context.env(team, exhausted=exhausted)
@@ -196,6 +261,8 @@ class Dispatcher:
             match signal.errand:
                 case DecideBy() as errand:
                     await inquiries.deadline(self._context, errand, guards, changes)
+                case Recheck() as errand:
+                    await inquiries.recheck(self._context, errand, guards, changes)
                 case Withdraw() as errand:
                     await inquiries.withdraw(self._context, errand, guards, changes)
                 case ExecuteBy() as errand:
@@ -265,7 +332,7 @@ class Dispatcher:
                 return Held(at_ms=at_ms) if held else TimedOut(at_ms=at_ms)
             case HoldEnded():
                 return Held(at_ms=at_ms)
-            case DecideBy() | Withdraw() | ExecuteBy():  # pragma: no cover
+            case DecideBy() | Recheck() | Withdraw() | ExecuteBy():  # pragma: no cover
                 raise AssertionError(signal.id)
             case _:  # pragma: no cover
                 assert_never(errand)

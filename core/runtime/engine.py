@@ -8,17 +8,26 @@ from functools import partial
 
 import msgspec
 
+from core.model.errors import AuthenticationError, SignoffError
 from core.model.unit import Counts, PutBlob, SetMeta, Unit
-from core.ports import Intake
+from core.ports import Health, Intake
 from core.runtime.context import Context, log
 from core.runtime.dispatch import Dispatcher
-from core.runtime.intake import StoreIntake
+from core.runtime.intake import FrontDesk
 from core.runtime.outbox import Outbox
 from core.runtime.sealer import Sealer
 from core.runtime.status import Status
 from core.runtime.worker import Worker
 
 LOOP_RESTART_SECONDS = 1.0
+LOOP_RESTART_SECONDS_MAX = 60.0
+LOOP_WELL_SECONDS = 60.0
+"""A loop that ran so long was well: its next trouble is a new one."""
+REFUSED_SECONDS = 300.0
+"""Until a refused token is tried again: it may have been renewed, but asking often would look like an attack."""
+HEALTH_SECONDS = 15.0
+HEARD_STEP_MS = 60_000
+"""Traffic is recorded by the minute: a quiet night must not write."""
 
 
 class Engine:
@@ -30,7 +39,10 @@ class Engine:
         """`sources` give it work, as platforms do, but show nothing: schedules."""
         self.context = context
         self.sources = dict(sources or {})
-        self.intake = StoreIntake(context.store, context.bus)
+        self.on_trouble: Callable[[str, str], None] = lambda _loop, _line: None
+        self._troubles: dict[str, str] = {}  # by platform: why it is not running now
+        self._recorded: dict[str, Health] = {}
+        self.intake = FrontDesk(context)
         self.dispatcher = Dispatcher(context)
         self.worker = Worker(context)
         self.outbox = Outbox(context)
@@ -65,6 +77,8 @@ class Engine:
             "outbox": self.outbox.run,
             "status": self.status.run,
             "sealer": self.sealer.run,
+            "files": self.dispatcher.files.run,
+            "health": self._record_health,
         }
         for name, platform in self.context.platforms.items():
             loops[f"platform {name}"] = lambda platform=platform: platform.run(self.intake)  # type: ignore[misc]
@@ -76,19 +90,57 @@ class Engine:
         """A loop that breaks is started again: one platform's trouble never touches another's. One that returns has
         said all it had to say (standard input has ended).
         """
+        clock, tries_n = self.context.clock, 0
         while True:
+            begun_ms = clock.monotonic_ms()
             try:
                 await loop()
             except asyncio.CancelledError:
                 raise
-            except Exception:  # noqa: BLE001 - logged with its trace; the loop starts again from the store, which has the truth
+            except SignoffError as error:
+                log.warning("loop.broke", loop=name, why=str(error))
+                wait_seconds, why = _again_seconds(tries_n), str(error)
+                if isinstance(error, AuthenticationError):
+                    wait_seconds = REFUSED_SECONDS
+            except Exception as error:  # noqa: BLE001 - logged with its trace; the loop starts again from the store, which has the truth
                 log.exception("loop.broke", loop=name)
-                await self.context.clock.sleep(LOOP_RESTART_SECONDS)
+                wait_seconds, why = _again_seconds(tries_n), f"{type(error).__name__}, see the log"
             else:
                 return
+            well = clock.monotonic_ms() - begun_ms >= LOOP_WELL_SECONDS * 1000
+            tries_n = 0 if well else tries_n + 1
+            self._note_trouble(name, why)
+            await clock.sleep(wait_seconds)
+
+    def _note_trouble(self, name: str, why: str) -> None:
+        """Say it once, not at every try."""
+        platform = name.removeprefix("platform ")
+        if self._troubles.get(platform) != why:
+            self.on_trouble(platform, why)
+        self._troubles[platform] = why
+
+    async def _record_health(self) -> None:
+        """Keep what is known of each connection where `doctor` can read it."""
+        while True:
+            for name, platform in self.context.platforms.items():
+                health = platform.health()
+                if health.connected_at_ms and not health.trouble:
+                    self._troubles.pop(name, None)
+                trouble = health.trouble or self._troubles.get(name, "")
+                heard_ms, sent_ms = (t - t % HEARD_STEP_MS for t in (health.heard_at_ms, health.sent_at_ms))
+                coarse = msgspec.structs.replace(health, trouble=trouble, heard_at_ms=heard_ms, sent_at_ms=sent_ms)
+                if coarse not in (Health(), self._recorded.get(name)):
+                    self._recorded[name] = coarse
+                    fact = SetMeta(name=f"health:{name}", value=msgspec.json.encode(coarse).decode())
+                    await self.context.store.commit(Unit(changes=(fact,)))
+            await self.context.clock.sleep(HEALTH_SECONDS)
 
     async def idle(self) -> bool:
         """Everything there is has been dealt with: what is left waits for people or for a time to come."""
         counts: Counts = await self.context.store.read.counts(tuple(self.context.platforms))
         busy = counts.events_new + counts.signals_due + counts.effects_open
         return busy == 0 and counts.posts_open == 0
+
+
+def _again_seconds(tries_n: int) -> float:
+    return min(LOOP_RESTART_SECONDS_MAX, LOOP_RESTART_SECONDS * (1 << min(tries_n, 10)))

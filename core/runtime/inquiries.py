@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from core.model.events import Conversation
-from core.model.ids import InquiryId, PersonId, SignalId, post_of
-from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState, Vote
-from core.model.signals import DecideBy, ExecuteBy, VerdictReport, Withdraw
+from core.model.ids import InquiryId, SignalId, post_of, short
+from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState, Verb, Vote
+from core.model.signals import DecideBy, ExecuteBy, Recheck, VerdictReport, Withdraw
 from core.model.team import Person, Team
 from core.model.unit import (
     Applied,
@@ -27,14 +27,16 @@ from core.model.unit import (
     Table,
     Version,
 )
-from core.model.views import Line, Post
+from core.model.views import InquiryCard, Line, Post
 from core.rules import inquiry as rules
 from core.rules import notes, replies, views
 from core.rules import plan as plans
+from core.rules.decisions import QUESTIONS
 from core.rules.inquiry import Decision, Press, Standing
 from core.rules.plan import Plan
-from core.runtime.context import Context
+from core.runtime.context import Context, log
 from core.runtime.deciding import StaleError
+from core.runtime.standing import cast_in, look_again_ms, standing_of, standings_of
 
 TRIES_MAX = 20
 
@@ -55,6 +57,7 @@ class Facts:
     team: Team
     task_alive: bool
     fingerprint_now: str | None
+    standings: tuple[Standing, ...]
 
 
 async def apply(
@@ -62,6 +65,7 @@ async def apply(
     inquiry_id: InquiryId,
     decide: Callable[[Facts], Decision],
     *,
+    ask: Callable[[InquiryRow, Team], Awaitable[tuple[Standing, ...]]] | None = None,
     guards: tuple[Guard, ...] = (),
     changes: tuple[Change, ...] = (),
     note_to: tuple[Conversation, str] | None = None,
@@ -69,8 +73,8 @@ async def apply(
 ) -> Outcome:
     """Decide and commit, again and again until nobody was faster. `guards` and `changes` (closing the event or signal)
     are committed even when the inquiry stays as it is. `note_to`: where the note goes, and a key that makes its id.
-    `by`: principal and account, for the audit. Raises StaleError when the guards fail, LookupError for an inquiry
-    that does not exist.
+    `by`: principal and account, for the audit. `ask` looks up whose standing the decision needs. Raises StaleError when
+    the guards fail, LookupError for an inquiry that does not exist.
     """
     for _ in range(TRIES_MAX):
         row = await context.store.read.inquiry(inquiry_id)
@@ -79,7 +83,8 @@ async def apply(
         task = await context.store.read.task(row.inquiry.task)
         team = await context.team()
         alive = task is not None and not task.phase.final
-        decision = decide(Facts(row, team, alive, _fingerprint_now(context, row.inquiry)))
+        standings = await ask(row, team) if ask else ()
+        decision = decide(Facts(row, team, alive, _fingerprint_now(context, row.inquiry), standings))
         plan = context.plan(context.env(team))
         plan.guards.extend(guards)
         plan.changes.extend(changes)
@@ -88,7 +93,8 @@ async def apply(
         elif decision.note == notes.STALE and row.inquiry.state.active and note_to is not None:
             plans.draw(plan, row.inquiry, row.votes, note_to[1])  # the newest version may never have arrived
         if note_to is not None and decision.note:
-            _note(plan, decision.note, *note_to)
+            _note(plan, decision.note, *note_to, to=by[1])
+        _look_again(plan, row, decision, standings)
         if decision.changed:
             plan.roots.add(row.inquiry.root)
         answer = await context.commit(plan)
@@ -105,19 +111,33 @@ def _fingerprint_now(context: Context, inquiry: Inquiry) -> str | None:
     return context.fingerprint(inquiry.action.tool, inquiry.action.arguments)
 
 
-def _note(plan: Plan, note: str, conversation: Conversation, key: str) -> None:
+def _note(plan: Plan, note: str, conversation: Conversation, key: str, *, to: str) -> None:
     post_id = post_of("note", key)
-    line = Line(text=note, private=True)
+    line = Line(text=note, private=True, to=to, event=key)
     plan.post(Post(id=post_id, conversation=conversation, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms))
+
+
+def _look_again(plan: Plan, row: InquiryRow, decision: Decision, standings: tuple[Standing, ...]) -> None:
+    """A vote that waits for its voter's standing is looked at again, whatever happens meanwhile."""
+    inquiry, votes = decision.inquiry, _votes_after(row.votes, decision.vote)
+    due_ms = look_again_ms(votes, standings, plan.env.now_ms, changed=decision.changed)
+    if due_ms is None or inquiry.state.final:
+        return
+    version = row.inquiry.version + decision.changed
+    errand = Recheck(inquiry=inquiry.id, revision=inquiry.revision)
+    plan.signal(f"{inquiry.id}:{inquiry.revision}:recheck:{version}:{due_ms}", inquiry.task, errand, due_ms)
 
 
 def write(plan: Plan, row: InquiryRow, decision: Decision, by: tuple[str, str]) -> None:
     """Everything a decision changes, in one transaction."""
     before = row.inquiry
     after = msgspec.structs.replace(decision.inquiry, version=before.version + 1, updated_at_ms=plan.env.now_ms)
+    if after.overdue and not before.overdue:
+        after = _in_inbox(plan.team, after)
     plan.guards.append(Version(table=Table.INQUIRY, id=before.id, version=before.version))
     plan.changes.append(PutInquiry(inquiry=after))
     if decision.vote is not None:
+        by = by if by[0] else (decision.vote.principal, decision.vote.account)  # cast again, once it could count
         plan.changes.append(PutVote(vote=decision.vote))
         plan.audit(
             before.id,
@@ -165,6 +185,7 @@ def _show_again(plan: Plan, before: Inquiry, after: Inquiry, votes: tuple[Vote, 
     elif after.decide_by_ms != before.decide_by_ms:
         plans.set_decide_by(plan, after)
     if not after.state.final and after.revision == before.revision and _shown_differently(before, after):
+        plans.place(plan, after, beyond=1 + len(before.places))
         plans.draw(plan, after, votes)
 
 
@@ -175,19 +196,93 @@ def _shown_differently(before: Inquiry, after: Inquiry) -> bool:
     return moved or not same
 
 
+def _in_inbox(team: Team, inquiry: Inquiry) -> Inquiry:
+    """What is overdue is shown in the policy's inbox, too."""
+    inbox = team.policy.inbox
+    if inbox is None or inbox in {inquiry.conversation, *inquiry.places}:
+        return inquiry
+    return msgspec.structs.replace(inquiry, places=(*inquiry.places, inbox))
+
+
 def decided(plan: Plan, inquiry: Inquiry, outcome: str = "") -> None:
-    """The card as it stays: who decided what and when, and what came of it."""
-    plan.post(
-        Post(
-            id=post_of(inquiry.id, inquiry.revision, "decided", inquiry.state.value, outcome),
-            conversation=inquiry.conversation,
-            view=views.decided_card(inquiry, plan.team, plan.env.now_ms, outcome),
-            slot=plans.card_slot(inquiry),
-            rank=0,
-            at_ms=plan.env.now_ms,
+    """The card as it stays, wherever it was shown: who decided what and when, and what came of it."""
+    view = views.decided_card(inquiry, plan.team, plan.env.now_ms, outcome)
+    for n, one in enumerate(plans.showings(inquiry)):
+        place = (n,) if n else ()
+        plan.post(
+            Post(
+                id=post_of(inquiry.id, inquiry.revision, "decided", inquiry.state.value, outcome, *place),
+                conversation=one.conversation,
+                view=view,
+                slot=one.slot,
+                rank=0,
+                at_ms=plan.env.now_ms,
+            )
         )
-    )
-    plan.changes.append(MoveDelivery(id=f"{inquiry.id}:{inquiry.revision}", state=DeliveryState.FINALISED))
+        plan.changes.append(MoveDelivery(id=one.delivery, state=DeliveryState.FINALISED))
+
+
+# --- Shown, or not ----------------------------------------------------------------------------------------------------
+
+_HOLDS = frozenset({DeliveryState.POSTED, DeliveryState.UNKNOWN})
+_ON_ITS_WAY = frozenset({DeliveryState.PLANNED, DeliveryState.SENDING})
+
+
+async def shown(
+    context: Context, card: InquiryCard, outcome: DeliveryState, receipt: str
+) -> tuple[tuple[Guard, ...], tuple[Change, ...]]:
+    """What one delivery's outcome changes: the inquiry is open as soon as one may have arrived. Where all have failed
+    it is undeliverable, and goes to the policy's inbox; failing that, its owners are told where they were last.
+    """
+    delivery_id = card.delivery or f"{card.inquiry}:{card.revision}"
+    moved = MoveDelivery(id=delivery_id, state=outcome, receipt=receipt)
+    row = await context.store.read.inquiry(InquiryId(card.inquiry))
+    if row is None or row.inquiry.state.final or row.inquiry.revision != card.revision:
+        return (), (moved,)
+    before, team = row.inquiry, await context.team()
+    lost = outcome is DeliveryState.FAILED
+    if lost and _elsewhere(context, row, delivery_id):
+        return (), (moved,)
+    plan = context.plan(context.env(team))
+    after = rules.shown(before, outcome, plan.env.now_ms)
+    if after is not before:
+        detail = {"outcome": outcome.value, "digest": before.digest, "revision": card.revision}
+        plan.audit(before.id, f"{card.revision}:shown:{outcome.value}", "inquiry.shown", **detail)
+    placed = _in_inbox(team, after) if lost or (after.overdue and not before.overdue) else after
+    if placed is not after:
+        placed = msgspec.structs.replace(placed, version=before.version + 1)
+        plans.show(plan, placed, row.votes, beyond=1 + len(before.places))
+    elif lost:
+        await _tell_owners(context, plan, after)
+    if placed is not before:
+        same = Version(table=Table.INQUIRY, id=before.id, version=before.version)
+        plan.guards.append(same)
+        plan.changes.append(PutInquiry(inquiry=placed))
+    return tuple(plan.guards), (moved, *plan.changes)
+
+
+def _elsewhere(context: Context, row: InquiryRow, delivery_id: str) -> bool:
+    """Whether another showing is on screen, or on its way on a platform that runs."""
+    others = [d for d in row.deliveries if d.id != delivery_id and d.revision == row.inquiry.revision]
+    on_its_way = (d for d in others if d.state in _ON_ITS_WAY and d.conversation.platform in context.platforms)
+    return any(d.state in _HOLDS for d in others) or any(on_its_way)
+
+
+async def _tell_owners(context: Context, plan: Plan, inquiry: Inquiry) -> None:
+    """A line to each owner where they last asked for something: never silence, as long as there is a place."""
+    log.warning("inquiry.unseen", inquiry=inquiry.id)
+    owners = {person.id: person for person in plan.team.people if person.role == "owner"}
+    tried = {one.conversation for one in plans.showings(inquiry)}
+    for row in await context.store.read.tasks():
+        place, owner = row.task.conversation, owners.get(row.task.asked_by)
+        if owner is None or place in tried or place.platform not in context.platforms:
+            continue
+        del owners[owner.id]
+        account = next((a for a in owner.accounts if a.startswith(f"{place.platform}:")), "")
+        post_id = post_of(inquiry.id, inquiry.revision, "unseen", owner.id)
+        text = notes.unseen(views.title_of_inquiry(inquiry, plan.team), short(inquiry.id))
+        line = Line(text=text, private=True, to=account)
+        plan.post(Post(id=post_id, conversation=place, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms))
 
 
 async def show_open(context: Context, platform: str, occasion: str) -> None:
@@ -195,9 +290,12 @@ async def show_open(context: Context, platform: str, occasion: str) -> None:
     plan = context.plan(context.env(await context.team()))
     for inquiry in await context.store.read.inquiries():
         row = await context.store.read.inquiry(inquiry.id)
-        if row is not None and inquiry.conversation.platform == platform and row.inquiry.state.active:
-            plans.draw(plan, row.inquiry, row.votes, occasion)
+        if row is not None and row.inquiry.state.active:
+            plans.draw(plan, row.inquiry, row.votes, occasion, platform=platform)
     await context.commit(plan)
+
+
+# --- What people, time and tasks do -----------------------------------------------------------------------------------
 
 
 async def press(
@@ -211,37 +309,83 @@ async def press(
     note_to: tuple[Conversation, str],
 ) -> Outcome:
     """A person does something to an inquiry. `revision` 0 in the press means: the one that is current (a command)."""
+    who = person.id if person else ""
 
     def decide(facts: Facts) -> Decision:
         row, now_ms = facts.row, context.clock.now_ms()
-        standing = standing_of(person, now_ms)
+        own, *others = facts.standings
         current = pressed
         if pressed.revision == 0:
             current = replace(pressed, revision=row.inquiry.revision)
         judged = rules.press(
             row,
             current,
-            standing,
+            own,
             facts.team,
             now_ms,
             task_alive=facts.task_alive,
             fingerprint_now=facts.fingerprint_now,
+            others=tuple(others),
         )
         if judged.comment is None or person is None:
             return judged
         question = replies.asks_back(person.name, judged.comment)
         return replace(rules.withdraw(row, question, person.id, now_ms), note=replies.ASKED_BACK)
 
-    by = (person.id if person else "", pressed.account)
-    return await apply(context, inquiry_id, decide, guards=guards, changes=changes, note_to=note_to, by=by)
+    async def ask(row: InquiryRow, team: Team) -> tuple[Standing, ...]:
+        if row.inquiry.kind in QUESTIONS:  # whoever may give work may answer, whatever a platform says
+            return (Standing(principal=who, may_approve=person is not None, checked_at_ms=context.clock.now_ms()),)
+        own = await standing_of(context, team, who, pressed.account, pressed.conversation or row.inquiry.conversation)
+        return (own, *await standings_of(context, team, row, who))
+
+    by = (who, pressed.account)
+    return await apply(context, inquiry_id, decide, ask=ask, guards=guards, changes=changes, note_to=note_to, by=by)
 
 
-def standing_of(person: Person | None, now_ms: int) -> Standing:
-    """What a person may do, by the manifest as it is now. (Platforms' own roles join this with the adapters.)"""
-    return Standing(
-        principal=PersonId(person.id) if person else PersonId(""),
-        may_approve=person.may_approve if person else False,
-        checked_at_ms=now_ms,
+async def recheck(context: Context, errand: Recheck, guards: tuple[Guard, ...], changes: tuple[Change, ...]) -> None:
+    """Somebody's standing could not be told: every vote is cast again, by its voter, as they stand now. What has
+    counted already counts once.
+    """
+
+    async def ask(row: InquiryRow, team: Team) -> tuple[Standing, ...]:
+        return await standings_of(context, team, row)
+
+    def decide(facts: Facts) -> Decision:
+        row, now_ms = facts.row, context.clock.now_ms()
+        if row.inquiry.revision != errand.revision:
+            return Decision(inquiry=row.inquiry)
+        for vote in sorted(row.votes, key=lambda v: v.verb is not Verb.DENY):
+            own = next((s for s in facts.standings if s.principal == vote.principal), None)
+            others = tuple(s for s in facts.standings if s is not own)
+            judged = own and rules.press(
+                row,
+                _again(row.inquiry, vote),
+                own,
+                facts.team,
+                now_ms,
+                task_alive=facts.task_alive,
+                fingerprint_now=facts.fingerprint_now,
+                others=others,
+            )
+            if judged and judged.changed:
+                return judged
+        return Decision(inquiry=row.inquiry)
+
+    await apply(context, errand.inquiry, decide, ask=ask, guards=guards, changes=changes)
+
+
+def _again(inquiry: Inquiry, vote: Vote) -> Press:
+    return Press(
+        verb=vote.verb,
+        principal=vote.principal,
+        account=vote.account,
+        evidence=vote.evidence,
+        callback=f"{vote.callback}:checked",
+        revision=vote.revision,
+        at_ms=vote.at_ms,
+        reason=vote.reason,
+        answer=vote.answer,
+        conversation=cast_in(inquiry, vote),
     )
 
 

@@ -6,13 +6,20 @@ import hashlib
 
 import msgspec
 
-from core.model.events import Event
-from core.model.unit import AddEvent, Applied, InsertOnce, Unit
-from core.ports import Bus, Store
+from core.model.events import Conversation, Event, MessageReceived
+from core.model.unit import AddEvent, Applied, InsertOnce, SetMeta, Unit
+from core.model.views import InquiryCard
+from core.ports import Bus, Intake, Store
+from core.rules import views
+from core.rules.inquiry import needs_of
+from core.rules.router import names_a_role
+from core.runtime.context import Context
+
+THREADS_MAX = 200
 
 
 class StoreIntake:
-    """Implements ports.Intake. Needs no engine: the command line uses it while the engine is down."""
+    """Takes events, and no more. It needs no engine: the command line uses it while the engine is down."""
 
     def __init__(self, store: Store, bus: Bus | None = None) -> None:
         self._store = store
@@ -26,3 +33,45 @@ class StoreIntake:
         if self._bus is not None:
             self._bus.notify("events")
         return isinstance(answer, Applied) and not answer.known
+
+
+class FrontDesk(StoreIntake, Intake):
+    """Implements ports.Intake: what platforms may ask the engine."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context.store, context.bus)
+        self._context = context
+
+    async def concerns(self, event: MessageReceived) -> bool:
+        team, where = self._context.teams.current(), event.conversation
+        if names_a_role(event.text, team) or f"{where.platform}:{where.channel}" in team.channels:
+            return True
+        return bool(where.thread) and await self._context.store.read.talked(where)
+
+    async def knows(self, account: str) -> bool:
+        team = self._context.teams.current()
+        if team.person_of_account(account) is not None:
+            return True
+        link = await self._context.store.read.account(account)
+        return link is not None and team.person(link.person) is not None
+
+    async def card(self, control: str) -> InquiryCard | None:
+        parsed, read = views.parse_control(control), self._context.store.read
+        delivery = await read.delivery(views.nonce_hash(parsed[0])) if parsed else None
+        row = await read.inquiry(delivery.inquiry) if delivery else None
+        if parsed is None or row is None or delivery is None or delivery.revision != row.inquiry.revision:
+            return None
+        if row.inquiry.state.final:
+            return None
+        team, now_ms = self._context.teams.current(), self._context.clock.now_ms()
+        needs = needs_of(row.inquiry, row.votes, team)
+        return views.inquiry_card(row.inquiry, team, row.votes, parsed[0], now_ms, needs=needs)
+
+    async def threads(self, platform: str, account: str) -> tuple[Conversation, ...]:
+        return await self._context.store.read.places(platform, account, THREADS_MAX)
+
+    async def recall(self, name: str) -> str:
+        return await self._context.store.read.meta(f"note:{name}") or ""
+
+    async def note(self, name: str, value: str) -> None:
+        await self._context.store.commit(Unit(changes=(SetMeta(name=f"note:{name}", value=value),)))

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import msgspec
 
-from core.model.events import Conversation, Event
+from core.model.events import CommandReceived, Conversation, Event
 from core.model.ids import InquiryId, SignalId, TaskId, post_of, short, task_of_event
-from core.model.inquiries import Inquiry, Verb
+from core.model.inquiries import Evidence, Inquiry, Verb
 from core.model.signals import HoldEnded, Signal, StopOrder
 from core.model.team import Json, Person, Team
-from core.model.unit import AddSignal, Change, CloseEvent, Guard, Pause, State, Table
+from core.model.unit import AddSignal, Applied, Change, CloseEvent, Guard, Pause, SetMeta, State, Table
 from core.model.views import Inbox, Line, Post, View
 from core.model.work import Begun, Task
+from core.rules import forms, notes, replies, views
 from core.rules import inquiry as rules
-from core.rules import replies, views
-from core.rules.commands import Control, Decide, Show, Usage, edited_paths
-from core.rules.plan import begin
+from core.rules.commands import Control, Decide, Link, Show, Usage, edited_paths
+from core.rules.plan import begin, showings
 from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
-from core.runtime import inquiries
+from core.runtime import inquiries, linking, looking
 from core.runtime.context import Context, exhausted_scope
 
 HELD_MAX = 10_000
+EDIT_FIELD = "edit"
+"""An edit as JSON, where a platform's form cannot hold an input for each path; and on a command line."""
+DAY_MS = 86_400_000
 
 
 class Orders:
@@ -49,30 +52,84 @@ class Orders:
             )
         await self._context.commit(plan)
 
+    async def turn_away(self, event: Event) -> None:
+        """One polite line a day for each stranger; the rest of what they say is not answered."""
+        now_ms = self._context.clock.now_ms()
+        plan = self._context.plan(self._context.env(await self._context.team()))
+        guards, changes = self._closing(event)
+        plan.guards.extend(guards)
+        plan.changes.extend(changes)
+        post_id = post_of("stranger", event.sender.account, now_ms // DAY_MS)
+        line = Line(text=replies.STRANGER, private=True, to=event.sender.account, event=event.key)
+        plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=now_ms))
+        await self._context.commit(plan)
+
+    async def link(self, event: Event, team: Team, person: Person | None, order: Link) -> None:
+        """A code for another account, or what such a code is worth."""
+        now_ms, account = self._context.clock.now_ms(), event.sender.account
+        if order.code:
+            found = await linking.redeem(self._context.store.read, team, event, order.code, now_ms)
+            if found is None:
+                await self._privately(event, replies.CODE_UNKNOWN)
+                return
+            new, guards, changes = found
+            audit = {"principal": new.id, "account": account}
+            done = await self._privately(event, replies.linked(new.name), *changes, guards=guards, audit=audit)
+            if not done:
+                await self._privately(event, replies.CODE_UNKNOWN)
+        elif person is not None:
+            code = await linking.issue(self._context.store, self._context.ids, person.id, person.id, now_ms)
+            await self._privately(event, replies.link_code(code))
+
+    async def _privately(
+        self,
+        event: Event,
+        text: str,
+        *more: Change,
+        guards: tuple[Guard, ...] = (),
+        audit: dict[str, str] | None = None,
+    ) -> bool:
+        """Close the event with a line for its sender only. False if a guard failed: then nothing is committed."""
+        plan = self._context.plan(self._context.env(await self._context.team()))
+        closing, changes = self._closing(event)
+        plan.guards.extend((*closing, *guards))
+        plan.changes.extend((*changes, *more))
+        if audit is not None:
+            plan.audit(event.sender.account, event.key, "account.linked", **audit)
+        post_id = post_of("answer", event.key)
+        line = Line(text=text, private=True, to=event.sender.account, event=event.key)
+        plan.post(
+            Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms)
+        )
+        return isinstance(await self._context.commit(plan), Applied)
+
     async def _say(self, event: Event, line: str) -> None:
         await self.answer(event, Line(text=line))
 
     # --- Inquiries --------------------------------------------------------------------------------------------------
 
     async def press(self, event: Event, team: Team, person: Person | None, pressed: Pressed) -> None:
-        """A button: its control says which inquiry, which revision, and what."""
+        """A button or a form: its control says which inquiry, which revision, and what. A decision counts only where
+        it was shown; to see the whole is for everybody it concerns, wherever they are.
+        """
         parsed = views.parse_control(pressed.control)
         if parsed is None:
-            await self._say(event, replies.UNKNOWN_BUTTON)
+            await self._privately(event, replies.UNKNOWN_BUTTON)
             return
         nonce, verb, option = parsed
         delivery = await self._context.store.read.delivery(views.nonce_hash(nonce))
-        if delivery is None or not _same_channel(delivery.conversation, event.conversation):
-            await self._say(event, replies.UNKNOWN_BUTTON)
+        row = await self._context.store.read.inquiry(delivery.inquiry) if delivery else None
+        if delivery is None or row is None:
+            await self._privately(event, replies.UNKNOWN_BUTTON)
             return
-        row = await self._context.store.read.inquiry(delivery.inquiry)
-        if row is None:
-            await self._say(event, replies.UNKNOWN_BUTTON)
+        looks = verb is Verb.VIEW and _concerns(row.inquiry, person)
+        if not looks and not _same_channel(delivery.conversation, event.conversation):
+            await self._privately(event, replies.UNKNOWN_BUTTON)
             return
-        fields = pressed.fields or {}
-        answer: Json = fields.get("answer")
+        fields = dict(pressed.fields) if pressed.fields is not None else None
+        answer: Json = None
         if option is not None and option < len(row.inquiry.options):
-            answer = row.inquiry.options[option]
+            answer, fields = row.inquiry.options[option], None
         await self._decide(
             event,
             team,
@@ -80,9 +137,9 @@ class Orders:
             row.inquiry,
             verb,
             revision=delivery.revision,
-            text=fields.get("reason", "") or fields.get("text", ""),
+            text=(fields or {}).get("reason", "") or (fields or {}).get("text", ""),
             answer=answer,
-            edit_text=fields.get("edit", ""),
+            fields=fields,
         )
 
     async def decide(self, event: Event, team: Team, person: Person | None, order: Decide) -> None:
@@ -90,11 +147,9 @@ class Orders:
         inquiry = await self._find(event, order.inquiry)
         if inquiry is None:
             return
-        answer = order.text if order.verb is Verb.ANSWER else None
-        edit_text = order.text if order.verb is Verb.EDIT else ""
-        await self._decide(
-            event, team, person, inquiry, order.verb, revision=0, text=order.text, answer=answer, edit_text=edit_text
-        )
+        named = {Verb.ANSWER: forms.ANSWER, Verb.EDIT: EDIT_FIELD}.get(order.verb)
+        fields = {named: order.text} if named else None
+        await self._decide(event, team, person, inquiry, order.verb, revision=0, text=order.text, fields=fields)
 
     async def _find(self, event: Event, prefix: str) -> Inquiry | None:
         read = self._context.store.read
@@ -125,18 +180,20 @@ class Orders:
         *,
         revision: int,
         text: str,
-        answer: Json,
-        edit_text: str,
+        answer: Json = None,
+        fields: dict[str, str] | None = None,
     ) -> None:
         if verb is Verb.VIEW:
-            await self._say(event, whole_text(inquiry, team))
+            whole = whole_text(inquiry, team)
+            await (self._say if isinstance(event, CommandReceived) else self._privately)(event, whole)
             return
         edit: dict[str, Json] | None = None
-        if verb is Verb.EDIT:
+        if verb is Verb.EDIT and (fields is None or (EDIT_FIELD in fields and EDIT_FIELD not in inquiry.editable)):
             try:
-                edit = edited_paths(msgspec.json.decode(edit_text.encode(), type=dict[str, Json]), inquiry)
+                typed = msgspec.json.decode((fields or {}).get(EDIT_FIELD, "").encode(), type=dict[str, Json])
+                edit, fields = edited_paths(typed, inquiry), None
             except (msgspec.DecodeError, ValueError) as error:
-                await self._say(event, f"That edit is not a JSON object: {error}")
+                await self._privately(event, f"{notes.NOT_JSON}: {error}")
                 return
         _person, evidence = sender_of(team, event.sender)
         guards, changes = self._closing(event, inquiry.task)
@@ -153,6 +210,8 @@ class Orders:
                 reason=text,
                 answer=answer,
                 edit=edit,
+                fields=fields if verb in {Verb.ANSWER, Verb.EDIT} else None,
+                conversation=event.conversation,
                 at_ms=event.at_ms,
             ),
             person,
@@ -271,8 +330,11 @@ class Orders:
 
     # --- Looking ----------------------------------------------------------------------------------------------------
 
-    async def show(self, event: Event, team: Team, person: Person | None, order: Show) -> None:
-        """Answer from what is stored."""
+    async def show(
+        self, event: Event, team: Team, person: Person | None, order: Show, evidence: Evidence = Evidence.VERIFIED
+    ) -> None:
+        """Answer from what is stored; `new` and `mute` keep a fact about this conversation."""
+        now_ms = self._context.clock.now_ms()
         match order.what:
             case "inbox":
                 await self.answer(event, await self.inbox(team))
@@ -287,8 +349,18 @@ class Orders:
             case "team":
                 lines = [f"{role.id}: {role.title}" for role in team.roles.values()]
                 await self._say(event, "\n".join(lines))
-            case "whoami":
-                await self._say(event, f"{person.name}, {person.role}" if person else replies.STRANGER)
+            case "whoami" if person is not None:
+                await self._say(event, looking.who(person, event.sender.account, evidence.value))
+            case "model":
+                await self._say(event, looking.models(team))
+            case "budget":
+                await self._say(event, await looking.budgets(self._context, team))
+            case "new":
+                began = SetMeta(name=looking.new_name(event.conversation.key), value=str(now_ms))
+                await self.answer(event, Line(text=replies.NEW_TALK), began)
+            case "mute":
+                line, kept = looking.mute(event, order.subject, now_ms)
+                await self.answer(event, Line(text=line), *kept)
             case _:
                 await self._say(event, "\n".join(f"/{line}" for line in Usage().lines))
 
@@ -299,7 +371,9 @@ class Orders:
         for inquiry in waiting:
             row = await self._context.store.read.inquiry(inquiry.id)
             items.append((inquiry, rules.needs_of(inquiry, row.votes if row else (), team)))
-        return views.inbox_view(tuple(items), team, self._context.clock.now_ms())
+        secret = self._context.secret
+        nonces = {str(i.id): views.control_nonce(secret, showings(i)[0].delivery) for i in waiting}
+        return views.inbox_view(tuple(items), team, self._context.clock.now_ms(), nonces)
 
     async def _tree(self, task: Task) -> str:
         rows = await self._context.store.read.tasks(root=task.root)
@@ -312,6 +386,11 @@ class Orders:
 def _same_channel(shown: Conversation, pressed: Conversation) -> bool:
     """A button counts where it was shown (case_11): forwarded elsewhere it is nobody's. Threads may differ."""
     return (shown.platform, shown.account, shown.channel) == (pressed.platform, pressed.account, pressed.channel)
+
+
+def _concerns(inquiry: Inquiry, person: Person | None) -> bool:
+    """Whoever may decide it, or asked for it."""
+    return person is not None and person.id in {*inquiry.initiators, *(p for s in inquiry.stages for p in s.eligible)}
 
 
 def whole_text(inquiry: Inquiry, team: Team) -> str:

@@ -8,27 +8,26 @@ import asyncio
 from functools import partial
 
 from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, SignoffError
-from core.model.inquiries import DeliveryState, InquiryState
+from core.model.ids import post_of, short
+from core.model.inquiries import DeliveryState
 from core.model.unit import (
-    AddAudit,
+    AddPost,
     Applied,
-    Audit,
     Change,
     ClaimPosts,
     Fence,
     Guard,
     LeasedPost,
-    MoveDelivery,
     MovePost,
     PostState,
-    PutInquiry,
     Table,
     Unit,
     Version,
 )
-from core.model.views import InquiryCard
-from core.ports import Platform
-from core.rules import inquiry as rules
+from core.model.views import Answer, DecidedCard, InquiryCard, Line, Post, Trouble
+from core.ports import Platform, Sending
+from core.rules import replies
+from core.runtime import inquiries
 from core.runtime.context import Context, insist, log, patiently
 
 SWEEP_SECONDS = 2.0
@@ -81,9 +80,9 @@ class Outbox:
             self._context.bus.notify("posts")
 
     async def deliver(self, leased: LeasedPost) -> None:
-        """Send one post and record what became of it."""
+        """Send one part of one post and record what became of it."""
         platform = self._context.platforms[leased.post.conversation.platform]
-        state, receipt, not_before_ms, error = PostState.SENT, "", 0, ""
+        state, receipt, not_before_ms, error, doubt = PostState.SENT, "", 0, "", False
         try:
             async with asyncio.timeout(SEND_SECONDS_MAX):
                 receipt = await _send_once(platform, leased)
@@ -93,9 +92,15 @@ class Outbox:
             if limited.scope == "account":
                 self._held_until_ms[platform.name] = not_before_ms
         except (AmbiguousError, TimeoutError) as unknown:
-            state, error = PostState.UNCERTAIN, str(unknown) or "timeout"
+            error = str(unknown) or "timeout"
+            blind = platform.sending is Sending.BLIND and not leased.edits
+            if blind or isinstance(unknown, _UnknowableError):
+                state = PostState.UNCERTAIN
+            else:
+                wait_ms = _backoff_ms(leased)
+                state, not_before_ms, doubt = PostState.QUEUED, self._context.clock.now_ms() + wait_ms, True
         except RetryableError as later:
-            wait_ms = later.retry_after_ms or min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** min(10, leased.attempt_n - 1))
+            wait_ms = later.retry_after_ms or _backoff_ms(leased)
             state, not_before_ms, error = PostState.QUEUED, self._context.clock.now_ms() + wait_ms, later.what
         except SignoffError as never:
             state, error = PostState.DEAD, str(never)
@@ -104,7 +109,18 @@ class Outbox:
             state = PostState.DEAD
         if state is not PostState.SENT:
             log.warning("post.not-sent", post=leased.post.id, state=state.value, why=error)
-        move = MovePost(id=leased.post.id, state=state, receipt=receipt, not_before_ms=not_before_ms, error=error)
+        done = state in {PostState.SENT, PostState.UNCERTAIN}
+        if done and leased.part + 1 < platform.parts(leased.post):
+            state = PostState.QUEUED
+        move = MovePost(
+            id=leased.post.id,
+            state=state,
+            receipt=leased.receipt or receipt,
+            not_before_ms=not_before_ms,
+            error=error,
+            part=leased.part + done,
+            doubt=doubt,
+        )
         await self._record(leased, move)
 
     async def _record(self, leased: LeasedPost, move: MovePost) -> None:
@@ -115,10 +131,26 @@ class Outbox:
             changes: list[Change] = [move]
             if isinstance(leased.post.view, InquiryCard) and move.state is not PostState.QUEUED:
                 await self._shown(leased.post.view, move, guards, changes)
+            if move.state is PostState.UNCERTAIN and (line := self._doubtful(leased.post)) is not None:
+                changes.append(AddPost(post=line))
             unit = Unit(guards=tuple(guards), changes=tuple(changes))
             answer = await insist(self._context, partial(self._context.store.commit, unit))
             if isinstance(answer, Applied) or not isinstance(answer.guard, Version):
                 return
+
+    def _doubtful(self, post: Post) -> Post | None:
+        """A word about what people may have missed. It may get lost itself: then nothing more is said."""
+        match post.view:
+            case Answer(task=task):
+                text = replies.answer_uncertain(short(task))
+            case InquiryCard(inquiry=inquiry) | DecidedCard(inquiry=inquiry):
+                text = replies.card_uncertain(short(inquiry))
+            case Trouble():
+                text = replies.TROUBLE_UNCERTAIN
+            case _:
+                return None
+        now_ms, post_id = self._context.clock.now_ms(), post_of("uncertain", post.id)
+        return Post(id=post_id, conversation=post.conversation, view=Line(text=text), slot=post_id, at_ms=now_ms)
 
     async def _shown(self, card: InquiryCard, move: MovePost, guards: list[Guard], changes: list[Change]) -> None:
         outcome = {
@@ -126,33 +158,26 @@ class Outbox:
             PostState.UNCERTAIN: DeliveryState.UNKNOWN,
             PostState.DEAD: DeliveryState.FAILED,
         }[move.state]
-        ids = await self._context.store.read.inquiry_ids(card.inquiry)
-        row = await self._context.store.read.inquiry(ids[0]) if ids else None
-        if row is None:
-            return
-        changes.append(MoveDelivery(id=f"{card.inquiry}:{card.revision}", state=outcome, receipt=move.receipt))
-        before = row.inquiry
-        if before.state not in {InquiryState.CREATED, InquiryState.UNDELIVERABLE}:
-            return
-        now_ms = self._context.clock.now_ms()
-        after = rules.shown(before, outcome, now_ms)
-        if after is not before:
-            guards.append(Version(table=Table.INQUIRY, id=before.id, version=before.version))
-            changes.append(PutInquiry(inquiry=after))
-            audit = Audit(
-                id=f"{before.id}:{card.revision}:shown:{outcome.value}",
-                at_ms=now_ms,
-                what="inquiry.shown",
-                subject=before.id,
-                detail={"outcome": outcome.value, "digest": before.digest, "revision": card.revision},
-            )
-            changes.append(AddAudit(row=audit))
+        needed, changed = await inquiries.shown(self._context, card, outcome, move.receipt)
+        guards.extend(needed)
+        changes.extend(changed)
+
+
+class _UnknowableError(AmbiguousError):
+    """The platform was asked what became of it, and cannot tell."""
 
 
 async def _send_once(platform: Platform, leased: LeasedPost) -> str:
     """After an unknown outcome, look first. Raises AmbiguousError when nobody can know."""
     if leased.again:
-        found = await platform.find_sent(leased.post)
+        try:
+            found = await platform.find_sent(leased.post, leased.edits, leased.part)
+        except AmbiguousError as error:
+            raise _UnknowableError(str(error)) from error
         if found is not None:
             return found
-    return await platform.send(leased.post, leased.edits)
+    return await platform.send(leased.post, leased.edits, leased.part)
+
+
+def _backoff_ms(leased: LeasedPost) -> int:
+    return min(BACKOFF_MS_MAX, BACKOFF_MS << min(10, leased.attempt_n - 1))

@@ -7,6 +7,7 @@ from core.model.unit import AddPost, Unit
 from core.model.views import Post, Trouble
 from core.rules import views
 from core.runtime.context import Context
+from core.runtime.looking import is_muted
 
 REDRAW_SECONDS = 1.0
 RANK = 2
@@ -72,6 +73,8 @@ class Status:
             return None
         now_ms = self._context.clock.now_ms()
         self._drawn[root_id] = now_ms
+        if not root.phase.final and await is_muted(self._context, root.conversation.key, now_ms):
+            return None
         if root.phase.final:
             self._drawn.pop(root_id, None)
         team = await self._context.team(root.definition)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import typing
 
+import msgspec
 import pytest
 
 from core.adapters.memory import MemoryStore
@@ -17,6 +18,7 @@ from core.model.inquiries import (
     GrantState,
     InquiryState,
 )
+from core.model.team import AccountLink
 from core.model.work import Failure, Phase
 from tests.conformance import store_cases as make
 from tests.conformance.store_cases import HERE, THERE
@@ -628,6 +630,53 @@ async def test_a_retried_post_gives_way_to_a_newer_one_which_waits_in_its_place(
     assert [one.post.id for one in await store.claim_posts(make.claim_posts())] == ["3"]
 
 
+async def test_a_post_of_several_parts_goes_on_where_it_was_before_anything_else(ok, store):
+    await ok(u.AddPost(post=make.post("a")))
+    (leased,) = await store.claim_posts(make.claim_posts())
+    assert (leased.part, leased.receipt) == (0, "")
+    await ok(u.AddPost(post=make.post("card", rank=0)))
+    await ok(u.MovePost(id="a", state=u.PostState.QUEUED, receipt="m1", part=1))
+    (leased,) = await store.claim_posts(make.claim_posts())
+    assert (leased.post.id, leased.part, leased.receipt, leased.again) == ("a", 1, "m1", False)
+
+
+async def test_a_post_in_doubt_comes_back_as_again(ok, store):
+    await ok(u.AddPost(post=make.post("a")))
+    for doubt in (True, False):
+        await store.claim_posts(make.claim_posts())
+        await ok(u.MovePost(id="a", state=u.PostState.QUEUED, doubt=doubt))
+        (leased,) = await store.claim_posts(make.claim_posts())
+        assert leased.again is doubt
+        await ok(u.MovePost(id="a", state=u.PostState.QUEUED))
+
+
+@case(u.LinkAccount, u.UnlinkAccount)
+async def test_an_account_is_one_persons(ok, store):
+    first = AccountLink(account="slack:U1", person="ana", by="you", at_ms=1)
+    second = AccountLink(account="slack:U1", person="bo", by="you", at_ms=2)
+    other = AccountLink(account="discord:1", person="ana", by="ana", at_ms=3)
+    assert await store.read.account("slack:U1") is None
+    await ok(u.LinkAccount(link=first))
+    assert await store.read.account("slack:U1") == first
+    await ok(u.LinkAccount(link=second), u.LinkAccount(link=other))
+    assert await store.read.accounts() == (other, second)
+    await ok(u.UnlinkAccount(account="slack:U1"), u.UnlinkAccount(account="nobody:0"))
+    assert await store.read.accounts() == (other,)
+
+
+async def test_where_the_team_was_given_work(ok, store):
+    await ok(u.PutTask(task=make.task("t-1")), u.PutTask(task=make.task("t-2", conversation=THERE)))
+    await ok(u.PutTask(task=make.task("t-3", phase=Phase.DONE)))
+    thread = msgspec.structs.replace(HERE, thread="a/b")
+    await ok(u.PutTask(task=make.task("t-4", parent="t-1", root="t-1", conversation=thread)))
+    assert await store.read.talked(HERE)
+    assert not await store.read.talked(thread)
+    await ok(u.PutTask(task=make.task("t-5", conversation=thread)))
+    assert await store.read.places("console", "a", 9) == (thread, HERE)
+    assert await store.read.places("console", "a", 1) == (thread,)
+    assert await store.read.places("telegram", "a", 9) == ()
+
+
 async def test_an_empty_slot_is_nobodys(ok, store):
     await ok(u.AddPost(post=make.post("1", slot="")), u.AddPost(post=make.post("2", slot="")))
     assert [row.state for row in await store.read.posts()] == ["queued", "queued"]
@@ -646,6 +695,8 @@ async def test_what_was_said(ok, store):
         ("Ada", "thanks", False),
     ]
     assert [one.text for one in await store.read.said(HERE, 2)] == ["hello", "thanks"]
+    assert await store.read.said(HERE, 9, 2_000_000_000_000) == ()
+    assert len(await store.read.said(HERE, 9, 1)) == 3
 
 
 async def test_counts(ok, store, clock):

@@ -22,11 +22,13 @@ import pytest
 
 from bots import cli
 from bots.commands import place
+from bots.platforms import KNOWN
 from bots.version import VERSION
 from core.model.errors import DeniedError
 from core.model.team import Person
 from tests import small
 
+ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = "deploy the landing page"
 OFFLINE = "No API key is set: the offline model answers."
 LEFT_OUT = (
@@ -36,6 +38,7 @@ LEFT_OUT = (
     "OPENAI_BASE_URL",
     "SIGNOFF_ATTEMPT",
     "SIGNOFF_PRESET",
+    *(variable for known in KNOWN for variable in known.secrets),
 )
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 TASK_FIELDS = {
@@ -193,8 +196,10 @@ def loaded_by(where, *words):
 
 def test_nothing_heavy_is_imported_before_it_is_needed(asked):
     assert not {"argparse", "asyncio", "msgspec", "bots.app"} & loaded_by(asked, "--version")
-    heavy = {"anthropic", "openai", "apscheduler", "httpx", "prompt_toolkit", "pydantic", "telegram"}
-    assert not heavy & loaded_by(asked, "tasks")
+    heavy = {"anthropic", "openai", "apscheduler", "httpx", "prompt_toolkit", "pydantic"}
+    chats = {"telegram", "discord", "slack_bolt", "slack_sdk", "aiohttp", "bots.telegram", "bots.discord", "bots.slack"}
+    for command in ("tasks", "run", "doctor", "people"):
+        assert not (heavy | chats) & loaded_by(asked, command), command
 
 
 # --- The whole way --------------------------------------------------------------------------------------------------
@@ -347,7 +352,8 @@ DECIDING = (
     *(["approve", "i-1"], ["deny", "i-1", "--reason", "x"], ["answer", "i-1", "x"], ["edit", "i-1", "{}"]),
     *(["askback", "i-1", "x"], ["dismiss", "i-1"], ["withdraw", "i-1"], ["happened", "i-1"], ["rerun", "i-1"]),
     *(["giveup", "i-1"], ["cancel", "t-1"], ["retry", "t-1"], ["stop", "all"], ["resume", "all"]),
-    *(["say", "x"], ["run"], ["restore", "deploy.sh"]),
+    *(["say", "x"], ["run"], ["restore", "deploy.sh"], ["setup", "telegram"], ["setup", "slack", "--check"]),
+    *(["people", "link", "you"], ["people", "unlink", "slack:U01"]),
 )
 
 

@@ -192,7 +192,7 @@ async def test_a_narrow_encoding_replaces_and_a_closed_pipe_is_terminal():
 
 
 async def test_an_unknown_outcome_is_printed_again():
-    assert await console().find_sent(post(Line(text="x"))) is None
+    assert await console().find_sent(post(Line(text="x")), "") is None
     assert console().name == "console"
 
 

@@ -79,8 +79,13 @@ async def test_a_stranger_gets_one_polite_line_whatever_they_do() -> None:
     table = await shipping()
     await table.say("hello", "eve")
     assert table.lines[-1] == replies.STRANGER
-    assert await table.order("/approve", "eve") == replies.STRANGER
-    assert await table.press("approve", "eve") == replies.STRANGER
+    await table.order("/approve", "eve")
+    await table.press("approve", "eve")
+    await table.order("/link", "eve")
+    assert table.lines.count(replies.STRANGER) == 1
+    table.clock.at_ms += 86_400_000
+    await table.say("hello again", "eve")
+    assert table.lines.count(replies.STRANGER) == 2
     assert (await table.inquiry()).state is InquiryState.OPEN
 
 
@@ -90,7 +95,7 @@ async def test_a_viewer_reads_along_and_gives_no_work() -> None:
     assert table.lines[-1] == replies.MAY_NOT_ASK
     assert await table.order("/ask do it", "vic") == replies.MAY_NOT_ASK
     assert await table.order("/stop all", "vic") == replies.MAY_NOT_ASK
-    assert await table.order("/whoami", "vic") == "Vic, viewer"
+    assert await table.order("/whoami", "vic") == "Vic, viewer (chat:vic, verified)"
     assert "landing" in await table.order("/view", "vic")
 
 
@@ -396,7 +401,7 @@ async def test_looking_things_up() -> None:
     assert await table.order(f"/task {short}") == f"{short}  ops  waiting  publish the page"
     assert await table.order("/task t-zzz") == "There is no task t-zzz."
     assert "cto: CTO" in (await table.order("/team")).splitlines()
-    assert await table.order("/whoami") == "You, owner"
+    assert await table.order("/whoami") == "You, owner (chat:you, verified)"
     assert "/approve ID [REASON]" in await table.order("/help")
     assert await table.order("/dance") == "there is no command dance; /help lists them"
     await table.order("/inbox")

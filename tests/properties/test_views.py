@@ -10,7 +10,7 @@ from bots.console import wire
 from core.model.inquiries import Action, Kind, Label, Verb
 from core.model.team import EffectClass
 from core.model.work import Failure, Handoff
-from core.rules import controls, views
+from core.rules import controls, forms, views
 from tests.unit.view_samples import MONDAY_MS, NONCE, TEAM, inquiry, task
 
 NASTY = "\x1b\x07\r\x00\x9b\u202e\u2066\u200b\u200d\u2028\ufeff\U000e0041"
@@ -84,6 +84,11 @@ def test_a_card_keeps_its_bounds(some, needs):
     assert all(len(button.control.encode("ascii")) <= controls.CONTROL_BYTES_MAX for button in card.buttons)
     assert all(views.parse_control(button.control) for button in card.buttons)
     assert len({button.key for button in card.buttons}) == len(card.buttons)
+    for asked in (*card.form, *card.edit):
+        assert len(asked.label) <= forms.LABEL_MAX
+        assert len(asked.about) <= forms.ABOUT_MAX
+        assert len(asked.value) <= forms.VALUE_MAX
+        assert all(0 < len(option) <= forms.OPTION_MAX for option in asked.options if some.kind is Kind.APPROVAL)
     assert not any(hidden(text, "\n\u200c\u200d") for text in every_text(card))
 
 

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import ports
 from core.adapters.memory import MemoryStore
 from core.adapters.memory_reads import MemoryReads
 from core.adapters.models.scripted import ScriptedModel
@@ -22,7 +23,7 @@ from core.model.ids import digest_of
 from core.model.team import EffectClass, Team, ToolSpec
 from core.model.views import Post
 from core.model.work import Failure, Reply, RunTool, Task, ToolResult
-from core.ports import Intake, ModelRequest, Workplace
+from core.ports import Intake, ModelRequest, Sending, Workplace
 
 START_MS = 1_800_000_000_000
 
@@ -203,19 +204,21 @@ class Screen:
         return receipt
 
 
-class SimPlatform:
+class SimPlatform(ports.Platform):
     """One life's connection to the screen."""
 
     name = "sim"
+    sending = Sending.BLIND
 
     def __init__(self, screen: Screen, life: Life) -> None:
         self._screen = screen
+        self.sending = Sending.KEYED if screen.nonce else Sending.BLIND
         self._life = life
 
     async def run(self, intake: Intake) -> None:
         raise NotImplementedError  # the world hands events over one by one
 
-    async def send(self, post: Post, edits: str) -> str:
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
         await self._life.point("before send")
         hazards = self._life.hazards
         if hazards.trouble():
@@ -234,7 +237,9 @@ class SimPlatform:
         await self._life.point("after send")
         return receipt
 
-    async def find_sent(self, post: Post) -> str | None:
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
+        if edits:
+            return None
         if not self._screen.nonce:
             raise AmbiguousError("this platform cannot tell")
         return self._screen.receipts.get(post.id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.stored import TAGGED, sample
+from tests.stored import TAGGED
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -22,7 +22,17 @@ def name_of(made: type) -> str:
 @pytest.mark.parametrize("made", TAGGED, ids=lambda made: made.__name__)
 def test_what_a_release_wrote_is_read(made: type) -> None:
     blob = (GOLDEN / name_of(made)).read_bytes()
-    assert msgspec.json.decode(blob, type=made) == sample(made)
+    read = msgspec.json.decode(blob, type=made)
+    assert holds(msgspec.to_builtins(read), msgspec.json.decode(blob))
+
+
+def holds(read, written) -> bool:
+    """Whether everything that was written is in what was read; a later release may have added fields."""
+    if isinstance(written, dict):
+        return isinstance(read, dict) and all(name in read and holds(read[name], w) for name, w in written.items())
+    if isinstance(written, list):
+        return len(read) == len(written) and all(map(holds, read, written))
+    return read == written
 
 
 @pytest.mark.parametrize("made", TAGGED, ids=lambda made: made.__name__)

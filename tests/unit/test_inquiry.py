@@ -296,7 +296,7 @@ def test_an_unknown_standing_keeps_the_vote_and_counts_it_when_it_is_known(given
     assert (decision.note, decision.transition, desk.inquiry.state) == (notes.KEPT, 5, S.COLLECTING)
     unchanged(desk, desk.press("bob", fingerprint=None, **given), notes.KEPT)
     decision = desk.press("bob", fingerprint=None)
-    assert (decision.transition, decision.vote) == (7, None)
+    assert (decision.transition, decision.vote.checked) == (7, True)
 
 
 def test_an_unknown_standing_is_kept_in_review_too_and_for_denials():
@@ -835,7 +835,7 @@ def test_needs_of_a_quorum_and_of_many():
 def test_needs_of_a_kept_vote_and_of_a_stage_anybody_may_share():
     desk = mail()
     desk.press("bob", fingerprint=None, standing=None)
-    assert needs(desk) == "0 of 1: Carol; not You (asked)"
+    assert needs(desk) == "1 of 2: Bob or Carol; not You (asked)"
     shared = mail(stages=(Stage(eligible=("bob",), approve_n=1, disjoint=False),))
     assert needs(shared) == "1 of 1: Bob; not You (asked)"
     nobody = mail(stages=(Stage(eligible=(), approve_n=1),), initiators=())

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core import ports
 from core.adapters.memory import MemoryStore
 from core.adapters.models.scripted import Script, both, say, use
 from core.model import unit as u
@@ -157,10 +158,10 @@ async def test_a_message_that_may_have_arrived_is_not_sent_again():
     await world.restart()
     sent: Counter[str] = Counter()
 
-    class Unsure:
+    class Unsure(ports.Platform):
         name = "sim"
 
-        async def send(self, post: Post, edits: str) -> str:
+        async def send(self, post: Post, edits: str, part: int = 0) -> str:
             sent[post.id] += 1
             raise AmbiguousError("cut off after the write")
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from core.model.events import (
+    BotAdded,
     CardMoved,
     CommandReceived,
     ControlPressed,
     FormSubmitted,
+    MessageEdited,
     MessageReceived,
     ReactionAdded,
     ScheduleFired,
@@ -16,8 +19,21 @@ from core.model.events import (
 from core.model.inquiries import Evidence, Verb
 from core.model.team import Person
 from core.rules import replies
-from core.rules.commands import Ask, Control, Decide, Show, Unclear, parse
-from core.rules.router import TEXT_BYTES_MAX, Ignore, Press, Say, Start, Tell, route, sender_of
+from core.rules.commands import Ask, Control, Decide, Link, Show, Unclear, parse
+from core.rules.router import (
+    TEXT_BYTES_MAX,
+    Greet,
+    Ignore,
+    Press,
+    Reworded,
+    Say,
+    Start,
+    Tell,
+    TurnAway,
+    names_a_role,
+    route,
+    sender_of,
+)
 from tests.small import NOW_MS, PLACE, SENDER, YOU, team
 
 TEAM = team()
@@ -60,7 +76,27 @@ def test_strangers_get_one_polite_line_whatever_they_do() -> None:
         ControlPressed(control="x", **BASE),
         FormSubmitted(control="x", fields={}, **BASE),
     ):
-        assert route(event, TEAM, None, task_runs=True) == Say(line=replies.STRANGER)
+        assert route(event, TEAM, None, task_runs=True) == TurnAway()
+    for event in (message("hi", addressed=False), MessageEdited(original="k", text="x", **BASE)):
+        assert route(event, TEAM, None, task_runs=True) == Ignore()
+    assert route(CommandReceived(name="pair", arguments=("4K7D-9QXM",), **BASE), TEAM, None, task_runs=False) == Link(
+        code="4K7D-9QXM"
+    )
+    assert route(CommandReceived(name="link", **BASE), TEAM, None, task_runs=False) == TurnAway()
+
+
+def test_a_new_place_is_greeted_and_new_words_for_old_are_told_apart() -> None:
+    assert route(BotAdded(**BASE), TEAM, None, task_runs=False) == Greet()
+    assert route(MessageEdited(original="k", text="x", **BASE), TEAM, YOU, task_runs=True) == Reworded(original="k")
+    assert route(CommandReceived(name="link", **BASE), TEAM, YOU, task_runs=False) == Link()
+
+
+def test_a_channel_bound_to_a_role_is_that_roles() -> None:
+    bound = structs.replace(TEAM, channels={f"{PLACE.platform}:{PLACE.channel}": "ops"})
+    assert route(message("hi"), bound, YOU, task_runs=False) == Start(role="ops", text="hi")
+    assert route(message("@ceo hi"), bound, YOU, task_runs=False) == Start(role="ceo", text="hi")
+    assert names_a_role("@ops look", TEAM)
+    assert not names_a_role("ops look", TEAM)
 
 
 def test_a_viewer_may_not_ask() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from agents import team, workspace
 from agents.team import FileTeamSource, TeamErrors, check, encode, load
+from core.model.events import Conversation
 from core.model.team import Tier
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +127,7 @@ def test_a_good_team_loads_and_is_silent(place):
 WRONG = [
     # old, new, line, what, expected
     ("version: 1", "version: 2", 1, "version: '2'", "one of: 1"),
-    ("version: 1\n", "version: 1\ncolour: red\n", 2, "unknown key", "version, team, people, roles"),
+    ("version: 1\n", "version: 1\ncolour: red\n", 2, "unknown key", "version, team, people, platform_roles, roles"),
     ("lead: ceo,", "lead: ceo, boss: x,", 2, "boss: unknown key", "name, zone, lead, preset"),
     ("name: acme, ", "", 2, "name is missing", "text"),
     ("name: acme", "name: 5", 2, "name: '5'", "text; put it in quotes"),
@@ -199,8 +200,16 @@ WRONG = [
     ("tiers: {}", "tiers: {external: {stages: [{approve: 2}, {}]}}", 39, "need different people", "fewer stages"),
     ("tiers: {}", "tiers: {external: {at_deadline: approve}}", 39, "at_deadline: 'approve'", "one of: deny"),
     ("tiers: {}", "tiers: {external: {decide_hours: 0}}", 39, "decide_hours: '0'", "above 0"),
+    ("tiers: {}", "deliver: [slack:T1/C42]", 39, "origin is missing", "origin first"),
+    ("tiers: {}", "deliver: [origin, slack:C42]", 39, "'slack:C42' is no place", "slack:T01/C42"),
+    ("tiers: {}", "tiers: {external: {deliver: []}}", 39, "origin is missing", "origin first"),
+    ("tiers: {}", "tiers: {external: {deliver: [origin, 'slack:T1/ /x']}}", 39, "is no place", "slack:T01/C42"),
+    ("tiers: {}", "inbox: {channel: slack:C42}", 39, "'slack:C42' is no place", "slack:T01/C42"),
+    ("tiers: {}", "inbox: {channel: slack:T1/C42/1/2}", 39, "is no place", "slack:T01/C42"),
+    ("teams:\n", "platform_roles: {console: {}}\nteams:\n", 24, "console has no roles", "discord, slack, telegram"),
+    ("teams:\n", "platform_roles: {slack: {owner: ['group:']}}\nteams:\n", 24, "role 'group:'", "admin, role:ID"),
     ("words_add: []", 'words_add: [" "]', 38, "an empty word", "a word"),
-    ("words_add: []", "words_remove: [deploy]", 38, "unknown key", "words_add, tiers, inbox"),
+    ("words_add: []", "words_remove: [deploy]", 38, "unknown key", "words_add, tiers, deliver, inbox"),
     ("teams:\n", "teams: {}\nteams:\n", 25, "teams: is there twice", "each key once"),
     ("teams:\n  all:", "teams:\n  all: &x [ceo]\n  one: *x\n  two:", 26, "an alias", "the value itself"),
     ("name: acme", "name: !!python/name:os.system x", 2, "a tag", "plain YAML"),
@@ -293,6 +302,7 @@ WARNED = [
     ("deny: []", "deny: [fetch_url]", "agents/team.yaml:20: denies fetch_url"),
     ("can_deploy: true", "can_deploy: false", "agents/team.yaml:21: ops may not run deploy"),
     ("tiers: {}", "tiers: {infrastructure: {stages: [{}]}}", "agents/team.yaml:39: infrastructure needs less"),
+    ("teams:\n", "platform_roles: {slack: {}}\nteams:\n", "agents/team.yaml:24: nobody may decide anything on slack"),
     ("[./deploy.sh, ", "[/bin/sh, x.sh, ", "agents/team.yaml:33: /bin/sh runs in files/<role>"),
     ('"{site}"]', "always]", "agents/team.yaml:34: site occurs nowhere in argv"),
 ]
@@ -393,6 +403,24 @@ def test_words_only_grow(place):
     edit(place, "words_add: []", "words_add: [Invoice, deploy]")
     words = load(place, environ={}).policy.words
     assert words == ("deploy", "production", "database", "billing", "delete", "invoice")
+
+
+def test_places_are_the_teams_or_a_tiers_own_and_the_origin_goes_without_saying(place):
+    policy = "deliver: [origin, slack:T1/C42]\n  inbox: {channel: discord:G/9/7}\n"
+    edit(place, "tiers: {}", f"{policy}  tiers: {{external: {{deliver: [origin]}}, financial: {{allow_self: true}}}}")
+    found = load(place, environ={}).policy
+    room = Conversation(platform="slack", account="T1", channel="C42")
+    assert found.tiers["infrastructure"].deliver == found.tiers["financial"].deliver == (room,)
+    assert (found.tiers["external"].deliver, found.tiers["financial"].allow_self) == ((), True)
+    assert found.inbox == Conversation(platform="discord", account="G", channel="9", thread="7")
+
+
+def test_platforms_own_roles_are_read_as_they_are_written(place):
+    edit(place, "teams:\n", "platform_roles: {telegram: {approver: [admin]}, discord: {owner: ['role:1']}}\nteams:\n")
+    assert load(place, environ={}).platform_roles == {
+        "telegram": {"owner": (), "approver": ("admin",)},
+        "discord": {"owner": ("role:1",), "approver": ()},
+    }
 
 
 def test_an_interpreter_may_not_run_what_agents_write(place):

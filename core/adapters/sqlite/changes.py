@@ -200,6 +200,8 @@ def _move_post(change: u.MovePost, _: Moment) -> Iterator[Step]:
         "receipt": change.receipt,
         "not_before_ms": change.not_before_ms,
         "error": change.error,
+        "part": change.part,
+        "doubt": change.doubt,
     }
     yield Step(sql.MOVE_POST, params)
     if change.state is u.PostState.QUEUED:
@@ -261,6 +263,8 @@ _CHANGES: Final[MappingProxyType[type, Callable[[Any, Moment], Iterator[Step] | 
         u.Seal: _seal,
         u.PutBlob: _one(sql.PUT_BLOB, lambda c: (c.hash, c.body)),
         u.Pause: lambda c, _: (Step(sql.PAUSE, (c.scope, c.by)) if c.paused else Step(sql.RESUME, (c.scope,)),),
+        u.LinkAccount: _one(sql.LINK_ACCOUNT, lambda c: (c.link.account, c.link.person, encode(c.link))),
+        u.UnlinkAccount: _one(sql.UNLINK_ACCOUNT, lambda c: (c.account,)),
         u.SetMeta: _one(sql.SET_META, lambda c: (c.name, c.value)),
     }
 )

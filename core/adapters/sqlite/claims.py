@@ -49,22 +49,30 @@ def leased_effects(rows: Rows, holder: str) -> tuple[u.LeasedEffect, ...]:
 
 
 def claim_posts(cursor: sqlite3.Cursor, claim: u.ClaimPosts, moment: Moment) -> Rows:
-    """(post, fence, attempt_n, lapsed, receipt of what it edits) each."""
+    """(post, fence, attempt_n, in doubt, receipt of what it edits, part, its own receipt) each."""
     platforms = msgspec.json.encode(claim.platforms).decode()
     look = {"now": moment.now_ms, "boot": moment.boot, "n": claim.n, "platforms": platforms}
     leased = []
     for seq, lapsed in cursor.execute(sql.FIND_POSTS, look).fetchall():
         lease = (claim.holder, moment.now_ms + claim.lease_ms, moment.boot, seq)
-        for body, fence, attempt_n, slot, conversation in cursor.execute(sql.LEASE_POST, lease).fetchall():
-            edits = cursor.execute(sql.EDITS, (slot, conversation)).fetchone()
-            leased.append((body, fence, attempt_n, lapsed, edits[0] if edits else ""))
+        for body, fence, attempt_n, slot, place, part, receipt in cursor.execute(sql.LEASE_POST, lease).fetchall():
+            edits = cursor.execute(sql.EDITS, (slot, place)).fetchone()
+            leased.append((body, fence, attempt_n, lapsed, edits[0] if edits else "", part, receipt))
     return leased
 
 
 def leased_posts(rows: Rows) -> tuple[u.LeasedPost, ...]:
     return tuple(
-        u.LeasedPost(post=_decode_post(post), fence=fence, again=bool(lapsed), attempt_n=attempt_n, edits=edits)
-        for post, fence, attempt_n, lapsed, edits in rows
+        u.LeasedPost(
+            post=_decode_post(post),
+            fence=fence,
+            again=bool(lapsed),
+            attempt_n=attempt_n,
+            edits=edits,
+            part=part,
+            receipt=receipt,
+        )
+        for post, fence, attempt_n, lapsed, edits, part, receipt in rows
     )
 
 

@@ -30,6 +30,7 @@ from core.model.inquiries import (
     Inquiry,
     Vote,
 )
+from core.model.team import AccountLink
 from core.model.views import Post
 from core.model.work import Entry, Performed, Said, Task
 from core.ports import Clock
@@ -44,6 +45,7 @@ _decode_grant: Final = msgspec.json.Decoder(Grant).decode
 _decode_attempt: Final = msgspec.json.Decoder(Attempt).decode
 _decode_message: Final = msgspec.json.Decoder(MessageReceived).decode
 _decode_post: Final = msgspec.json.Decoder(Post).decode
+_decode_link: Final = msgspec.json.Decoder(AccountLink).decode
 _decode_audit: Final = msgspec.json.Decoder(u.Audit).decode
 
 _INQUIRIES: Final = MappingProxyType(
@@ -189,8 +191,16 @@ class SqliteReads:
 
     # --- Conversations ----------------------------------------------------------------------------------------------
 
-    async def said(self, conversation: Conversation, limit: int) -> tuple[Said, ...]:
-        rows = list(await self._all(sql.READ_SAID, (conversation.key, limit)))
+    async def talked(self, conversation: Conversation) -> bool:
+        return await self._first(sql.READ_TALKED, (conversation.key,)) is not None
+
+    async def places(self, platform: str, account: str, limit: int) -> tuple[Conversation, ...]:
+        rows = await self._all(sql.READ_PLACES, (*_range(f"{platform}/{account}/"), limit))
+        return tuple(Conversation.of_key(row[0]) for row in rows)
+
+    async def said(self, conversation: Conversation, limit: int, since_ms: int = 0) -> tuple[Said, ...]:
+        look = {"conversation": conversation.key, "n": limit, "since_ms": since_ms}
+        rows = list(await self._all(sql.READ_SAID, look))
         return tuple(
             said_by_person(_decode_message(event)) if event is not None else said_by_role(_decode_post(post))
             for event, post in reversed(rows)
@@ -224,6 +234,13 @@ class SqliteReads:
     async def blob(self, blob_hash: str) -> bytes | None:
         row = await self._first(sql.READ_BLOB, (blob_hash,))
         return row[0] if row else None
+
+    async def account(self, account: str) -> AccountLink | None:
+        row = await self._first(sql.READ_ACCOUNT, (account,))
+        return _decode_link(row[0]) if row else None
+
+    async def accounts(self) -> tuple[AccountLink, ...]:
+        return tuple(_decode_link(row[0]) for row in await self._all(sql.READ_ACCOUNTS))
 
     async def meta(self, name: str) -> str | None:
         row = await self._first(sql.READ_META, (name,))

@@ -132,7 +132,7 @@ ADD_LINE_OF_POST: Final = "INSERT INTO lines (conversation, post) SELECT convers
 MOVE_POST: Final = """
 UPDATE posts SET
     state = :state, receipt = CASE WHEN :receipt = '' THEN receipt ELSE :receipt END, not_before_ms = :not_before_ms,
-    error = :error
+    error = :error, part = :part, doubt = :doubt
 WHERE id = :id
 """
 # Back in the queue behind a newer one of its slot, a post is out of date; the newer one takes over its wait.
@@ -178,6 +178,11 @@ WHERE id = :id AND seq IS NULL
     AND :previous = coalesce((SELECT hash FROM audit WHERE seq = :seq - 1), '')
 """
 PUT_BLOB: Final = "INSERT INTO blobs (hash, body) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING"
+LINK_ACCOUNT: Final = """
+INSERT INTO accounts (account, person, body) VALUES (?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET person = excluded.person, body = excluded.body
+"""
+UNLINK_ACCOUNT: Final = "DELETE FROM accounts WHERE account = ?"
 PAUSE: Final = "INSERT INTO pauses (scope, by) VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET by = excluded.by"
 RESUME: Final = "DELETE FROM pauses WHERE scope = ?"
 SET_META: Final = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -222,13 +227,15 @@ WHERE seq = ? RETURNING body, fence, attempt_n
 # What is being sent stands first in its lane and blocks it, until its lease runs out: then it is the head again.
 FIND_POSTS: Final = """
 WITH lanes AS (
-    SELECT seq, rank, state, lease_until_ms, boot,
-        row_number() OVER (PARTITION BY conversation ORDER BY state = 'sending' DESC, rank, seq) AS place,
+    SELECT seq, rank, state, doubt, lease_until_ms, boot,
+        row_number() OVER (
+            PARTITION BY conversation ORDER BY state = 'sending' DESC, part > 0 DESC, rank, seq
+        ) AS place,
         max(state = 'queued' AND not_before_ms > :now) OVER (PARTITION BY conversation) AS waits
     FROM posts
     WHERE state IN ('queued', 'sending') AND platform IN (SELECT value FROM json_each(:platforms))
 )
-SELECT seq, state = 'sending' FROM lanes
+SELECT seq, state = 'sending' OR doubt FROM lanes
 WHERE place = 1 AND CASE state
     WHEN 'sending' THEN lease_until_ms <= :now OR boot < :boot
     ELSE NOT waits
@@ -238,7 +245,7 @@ ORDER BY rank, seq LIMIT :n
 LEASE_POST: Final = """
 UPDATE posts SET
     state = 'sending', fence = fence + 1, attempt_n = attempt_n + 1, holder = ?, lease_until_ms = ?, boot = ?
-WHERE seq = ? RETURNING body, fence, attempt_n, slot, conversation
+WHERE seq = ? RETURNING body, fence, attempt_n, slot, conversation, part, receipt
 """
 EDITS: Final = """
 SELECT receipt FROM posts
@@ -303,12 +310,19 @@ READ_ATTEMPT: Final = "SELECT body, state FROM attempts WHERE id = ?"
 
 # --- Queries: conversations -----------------------------------------------------------------------------------------
 
+READ_TALKED: Final = "SELECT 1 FROM tasks WHERE conversation = ? AND id = root LIMIT 1"
+READ_PLACES: Final = """
+SELECT conversation FROM tasks WHERE conversation >= ? AND conversation < ? AND id = root
+GROUP BY conversation ORDER BY max(seq) DESC LIMIT ?
+"""
 READ_SAID: Final = """
 SELECT e.body, p.body FROM lines AS l
 LEFT JOIN events AS e ON e.seq = l.event
 LEFT JOIN posts AS p ON p.seq = l.post
-WHERE l.conversation = ? AND (p.state IS NULL OR p.state NOT IN ('superseded', 'dead'))
-ORDER BY l.n DESC LIMIT ?
+WHERE l.conversation = :conversation
+    AND (:since_ms = 0 OR json_extract(CAST(coalesce(e.body, p.body) AS TEXT), '$.at_ms') >= :since_ms)
+    AND (p.state IS NULL OR p.state NOT IN ('superseded', 'dead'))
+ORDER BY l.n DESC LIMIT :n
 """
 READ_POSTS: Final = "SELECT body, state, receipt, error FROM posts ORDER BY seq DESC LIMIT :n"
 READ_POSTS_IN: Final = """
@@ -326,6 +340,8 @@ READ_EVENT_TASK: Final = "SELECT task FROM events WHERE key = ?"
 READ_SPENT: Final = "SELECT tokens, microusd, reserved_tokens, reserved_microusd FROM budgets WHERE scope = ?"
 READ_PAUSED: Final = "SELECT scope FROM pauses ORDER BY scope"
 READ_BLOB: Final = "SELECT body FROM blobs WHERE hash = ?"
+READ_ACCOUNT: Final = "SELECT body FROM accounts WHERE account = ?"
+READ_ACCOUNTS: Final = "SELECT body FROM accounts ORDER BY account"
 READ_META: Final = "SELECT value FROM meta WHERE name = ?"
 READ_UNSEALED: Final = "SELECT body FROM audit WHERE seq IS NULL ORDER BY n LIMIT ?"
 READ_CHAIN: Final = "SELECT seq, hash, previous, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"

@@ -26,7 +26,7 @@ from core.model.events import (
 from core.model.ids import TaskId, task_of_event
 from core.model.inquiries import Verb
 from core.model.views import DecidedCard, InquiryCard, Post
-from core.ports import Intake, Reads
+from core.ports import Intake, Platform, Reads
 from core.rules.views import parse_control
 from tests.integration.kill.windows import Fuse, append, lines_of
 
@@ -100,8 +100,8 @@ class Records:
         return [json.loads(line) for line in lines_of(self.kills)]
 
 
-class Street:
-    """Implements ports.Platform."""
+class Street(Platform):
+    """Its people are the plan's."""
 
     def __init__(self, records: Records, errands: tuple[Errand, ...], reads: Reads, fuse: Fuse) -> None:
         self._records = records
@@ -125,14 +125,14 @@ class Street:
             for errand in self._errands:
                 group.create_task(self._live(errand, intake, places))
 
-    async def send(self, post: Post, edits: str) -> str:
+    async def send(self, post: Post, edits: str, part: int = 0) -> str:
         append(self._records.sends, msgspec.json.encode(Sent(post=post, edits=edits)).decode())
         if isinstance(post.view, InquiryCard):
             self._fuse.at("card-sent-before-receipt")
         self._show(post)
         return edits or post.id
 
-    async def find_sent(self, post: Post) -> str | None:
+    async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         return post.id if post.id in self._arrived else None
 
     def _show(self, post: Post) -> None:

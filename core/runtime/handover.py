@@ -1,0 +1,102 @@
+"""A conversation that a person has taken over: the team keeps what is said there, and does not answer until it is
+handed back (CONSTITUTION.md, Escalation Triggers; core/rules/triggers decides when).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.model.events import Conversation, Event, MessageReceived
+from core.model.ids import post_of
+from core.model.team import Person, Team
+from core.model.unit import AddPost, CloseEvent, Pause, SetMeta, State, Table
+from core.model.views import Line, Post
+from core.model.work import Said, Task
+from core.rules import replies, triggers
+from core.rules.text import readable, shorten
+from core.runtime.context import Context
+from core.runtime.looking import talk_began_ms
+
+SAID_MAX = 50
+LINE_MAX = 500
+
+
+class Handed(msgspec.Struct, frozen=True, kw_only=True, tag="Handed/1"):
+    """Why and since when."""
+
+    why: str
+    role: str
+    at_ms: int
+
+
+async def handed(context: Context, conversation: Conversation) -> Handed | None:
+    """What is known of a hand-over that still holds."""
+    kept = await context.store.read.meta(_name(conversation))
+    return msgspec.json.decode(kept.encode(), type=Handed) if kept else None
+
+
+async def reason(context: Context, team: Team, event: Event, role: str, text: str) -> str:
+    """Why what was just said to a role goes to a person; "" if it need not."""
+    role_triggers = team.roles[role].triggers
+    since_ms = await talk_began_ms(context, event.conversation.key)
+    said = await context.store.read.said(event.conversation, SAID_MAX, since_ms) if role_triggers.repeats else ()
+    before = [one.text for one in said if not one.by_agent]
+    if isinstance(event, MessageReceived):
+        before = before[:-1]  # it is among what was said already
+    return triggers.fired(role_triggers, text, before)
+
+
+async def hand_over(context: Context, team: Team, event: Event, role: str, why: str, running: Task | None) -> None:
+    """The team falls silent there, says so, and tells the people who look after the inbox all that was said."""
+    now_ms, where = context.clock.now_ms(), event.conversation
+    said = await context.store.read.said(where, SAID_MAX)
+    plan = context.plan(context.env(team))
+    plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
+    plan.changes.append(CloseEvent(key=event.key, task=running.id if running else None))
+    fact = Handed(why=why, role=role, at_ms=now_ms)
+    plan.changes.append(SetMeta(name=_name(where), value=msgspec.json.encode(fact).decode()))
+    if running is not None:
+        plan.changes.append(Pause(scope=f"task:{running.root}", paused=True, by="handover"))
+        plan.roots.add(running.root)
+    plan.audit(where.key, event.key, "conversation.handed-over", role=role, why=why, account=event.sender.account)
+    plan.post(_line(event, where, replies.handed_over(team.roles[role].title, why), now_ms))
+    inbox = team.policy.inbox
+    if inbox is not None and inbox != where:
+        plan.changes.append(AddPost(post=_line(event, inbox, _whole(where, why, said), now_ms)))
+    await context.commit(plan)
+
+
+async def hand_back(context: Context, team: Team, event: Event, person: Person | None) -> None:
+    """The team answers there again. Approvers may say so, nobody else."""
+    now_ms, where = context.clock.now_ms(), event.conversation
+    plan = context.plan(context.env(team))
+    plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
+    plan.changes.append(CloseEvent(key=event.key, task=None))
+    if await handed(context, where) is None:
+        text = replies.NOT_HANDED_OVER
+    elif person is None or not person.may_approve:
+        text = replies.NOT_YOURS
+    else:
+        plan.changes.append(SetMeta(name=_name(where), value=""))
+        root = await context.store.read.open_root(where)
+        if root is not None:
+            plan.changes.append(Pause(scope=f"task:{root.id}", paused=False, by=person.id))
+            plan.roots.add(root.id)
+        plan.audit(where.key, event.key, "conversation.handed-back", principal=person.id, account=event.sender.account)
+        text = replies.HANDED_BACK
+    plan.post(_line(event, where, text, now_ms))
+    await context.commit(plan)
+
+
+def _name(conversation: Conversation) -> str:
+    return f"handed:{conversation.key}"
+
+
+def _line(event: Event, where: Conversation, text: str, now_ms: int) -> Post:
+    post_id = post_of("handover", event.key, where.key)
+    return Post(id=post_id, conversation=where, view=Line(text=text), slot=post_id, rank=0, at_ms=now_ms)
+
+
+def _whole(where: Conversation, why: str, said: tuple[Said, ...]) -> str:
+    lines = [f"{one.speaker}: {shorten(readable(one.text), LINE_MAX)}" for one in said]
+    return "\n".join((replies.taken_over(where.key, why), *lines))
