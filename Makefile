@@ -6,10 +6,10 @@ COVER := --cov --cov-report=
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4
 LAWS := core/model/*,core/rules/*,bots/*/wire.py
 
-.PHONY: help run test check bench soak mutants
+.PHONY: help run test check cases conformance bench soak mutants
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: .venv/.installed  ## install what the program needs, and start it
 	@$(BIN)/signoff run
@@ -30,6 +30,12 @@ else
 endif
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='$(LAWS)'
+
+cases: .venv/.installed-dev  ## what must hold of inquiries, case by case, in every place
+	$(BIN)/python -m tests.cases
+
+conformance: .venv/.installed-dev  ## every adapter against its fake: adapter x group, and no cell empty
+	$(BIN)/python -m tests.conformance.platforms
 
 bench: .venv/.installed-dev  ## measure
 	$(BIN)/python -m benchmarks

@@ -18,9 +18,8 @@ from agents.folders import Findings
 from agents.manifest import CommandRow, Document, Manifest, RoleRow
 from agents.tools import programs
 from core.model.events import Conversation
-from core.model.inquiries import Stage
-from core.model.team import Json, Policy, TierRule
-from core.rules.policy import fillable
+from core.model.team import Json, TierRule
+from core.rules.digest import time_of
 
 LEAD_TOOLS = frozenset({"delegate", "ask_human", "hand_off"})
 RESERVED = frozenset({"shared", "people", "tools", "presets", "demo", "triage", "work", "deep"})
@@ -70,7 +69,6 @@ def check_all(document: Document[Manifest], workspace: Path, known: Iterable[str
     checks.matrix()
     checks.channels()
     checks.commands()
-    checks.promises()
 
 
 class _Checks:
@@ -95,14 +93,6 @@ class _Checks:
             return True
         self._fail(f"unknown role {name}", f"one of: {', '.join(self._ids)}", *path)
         return False
-
-    def promises(self) -> None:
-        """What is read, and not in force yet: nobody may rely on it unknowingly."""
-        for n, row in enumerate(self._all.roles):
-            if row.permissions.requires_review:
-                self._notice(
-                    f"{row.id}: requires_review is not in force yet; gate its actions", "roles", n, "permissions"
-                )
 
     def zones(self) -> None:
         self._zone(self._all.team.zone, "team", "zone")
@@ -306,42 +296,6 @@ def _refuse_to_fetch(uri: str) -> Json:
     raise fastjsonschema.JsonSchemaDefinitionException(f"it refers to {uri}")
 
 
-def check_policy(document: Document[Manifest], default: Policy, merged: Policy, found: Findings) -> None:
-    """Whether people can still meet the rules of each tier, and which rules became weaker."""
-    manifest = document.value
-    if manifest is None:
-        return
-    people = {person.id: person for person in manifest.people}
-    approvers = [person.id for person in manifest.people if person.role in {"owner", "approver"}]
-    for tier, row in manifest.policy.tiers.items():
-        for n, stage in enumerate(row.stages or ()):
-            at = document.line("policy", "tiers", tier, "stages", n)
-            for name in stage.people:
-                if name not in people:
-                    found.fail(f"unknown person {name}", f"one of: {', '.join(people)}", file=document.file, line=at)
-                elif name not in approvers:
-                    found.fail(f"{name} may not approve", "owner or approver", file=document.file, line=at)
-            who = set(stage.people or approvers)
-            if stage.approve > len(who):
-                few = f"{stage.approve} must approve, and {len(who)} can"
-                found.fail(few, f"at most {len(who)}, or more people", file=document.file, line=at)
-        stages = [
-            Stage(eligible=tuple(stage.people or approvers), approve_n=stage.approve) for stage in row.stages or ()
-        ]
-        if all(stage.approve_n <= len(set(stage.eligible)) for stage in stages) and not fillable(stages):
-            few = f"the stages of {tier} need different people, and there are too few"
-            found.fail(
-                few, "more people, or fewer stages", file=document.file, line=document.line("policy", "tiers", tier)
-            )
-        if tier in default.tiers and _weaker(merged.tiers[tier], default.tiers[tier]):
-            at = document.line("policy", "tiers", tier)
-            found.notice(f"{tier} needs less than it does by default", file=document.file, line=at)
-    for n, word in enumerate(manifest.policy.words_add):
-        if not word.strip():
-            at = document.line("policy", "words_add", n)
-            found.fail("an empty word", "a word that occurs in tools, commands, paths", file=document.file, line=at)
-
-
 def check_places(document: Document[Manifest], found: Findings) -> None:
     """Where inquiries are shown: always where they were asked for, and at places that can be told apart."""
     policy = document.value.policy if document.value else None
@@ -367,16 +321,22 @@ def check_places(document: Document[Manifest], found: Findings) -> None:
         found.fail(f"{policy.inbox.channel!r} is no place", expected, file=document.file, line=at)
 
 
+def check_digest(document: Document[Manifest], found: Findings) -> None:
+    """A time of day, and a place that can be told apart."""
+    digest = document.value.team.digest if document.value else None
+    if digest is None:
+        return
+    if time_of(digest.at) is None:
+        at = document.line("team", "digest", "at")
+        found.fail(f"{digest.at!r} is no time of day", 'hours and minutes, as in "09:00"', file=document.file, line=at)
+    if place_of(digest.to) is None:
+        at = document.line("team", "digest", "to")
+        found.fail(f"{digest.to!r} is no place", "platform:account/channel", file=document.file, line=at)
+
+
 def check_tiers(document: Document[Manifest], tiers: Mapping[str, TierRule], found: Findings) -> None:
     """Only tiers that exist."""
     for tier in document.value.policy.tiers if document.value else ():
         if tier not in tiers:
             at = document.line("policy", "tiers", tier)
             found.fail(f"unknown tier {tier}", f"one of: {', '.join(tiers)}", file=document.file, line=at)
-
-
-def _weaker(ours: TierRule, default: TierRule) -> bool:
-    fewer = len(ours.stages) < len(default.stages) or any(
-        mine.approve_n < theirs.approve_n for mine, theirs in zip(ours.stages, default.stages, strict=False)
-    )
-    return fewer or (ours.allow_self and not default.allow_self) or (default.verified and not ours.verified)

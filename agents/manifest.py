@@ -17,6 +17,7 @@ import yaml
 from msgspec import Meta
 from msgspec import inspect as shapes
 
+from agents.rows import Amount, Count, Name, PolicyRow, Positive
 from core.model.errors import ConfigError
 from core.model.team import Json
 
@@ -26,11 +27,10 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD = "tag:yaml.org,2002:"
 _PLAIN = {"str", "int", "float", "bool", "null", "timestamp", "map", "seq"}
 
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-_MOST = 10**12  # more than anybody means, and fits where it is stored
-Positive = Annotated[int, Meta(ge=1, le=_MOST)]
-Count = Annotated[int, Meta(ge=0, le=_MOST)]
-Amount = Annotated[float, Meta(ge=0, le=_MOST)]
+
+class DigestRow(msgspec.Struct, frozen=True, kw_only=True):
+    at: str
+    to: str
 
 
 class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +38,7 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = "UTC"
     lead: Name
     preset: Name = "claude"
+    digest: DigestRow | None = None
 
 
 class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,8 @@ class PersonRow(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["owner", "approver", "member", "viewer"]
     zone: str = ""
     accounts: tuple[str, ...] = ()
+    quiet: str = ""
+    quiet_days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
 
 
 class HoldersRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,36 +124,6 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     resource: str = ""
     says: str = ""
     seconds_max: Positive = 120
-
-
-class StageRow(msgspec.Struct, frozen=True, kw_only=True):
-    approve: Positive = 1
-    deny: Positive = 1
-    people: tuple[str, ...] = ()
-
-
-class TierRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A tier's rule; what is left out stays as in the default policy."""
-
-    stages: tuple[StageRow, ...] | None = None
-    decide_hours: Annotated[float, Meta(gt=0, le=_MOST)] | None = None
-    execute_hours: Annotated[float, Meta(gt=0, le=_MOST)] | None = None
-    at_deadline: Literal["queue", "deny", "escalate"] | None = None
-    verified: bool | None = None
-    allow_self: bool | None = None
-    reason_required: bool | None = None
-    deliver: tuple[str, ...] | None = None
-
-
-class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
-    channel: str
-
-
-class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
-    words_add: tuple[str, ...] = ()
-    tiers: dict[str, TierRow] = {}
-    deliver: tuple[str, ...] = ("origin",)
-    inbox: InboxRow | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,7 +281,7 @@ class _Reader:
                 if node.tag == f"{_STANDARD}null":
                     return None
                 self._seen.discard(id(node))
-                return self.value(node, next(t for t in types if not isinstance(t, shapes.NoneType)), path)
+                return self.value(node, _meant(node, types), path)
             case shapes.StructType():
                 return self._struct(node, kind, path)
             case shapes.VarTupleType():
@@ -396,6 +369,23 @@ class _Reader:
             return msgspec.convert(value, _TYPES[type(kind)](kind), strict=True)
         except (msgspec.ValidationError, TypeError):
             return self._bad(_shown(node), _expected(kind), path)
+
+
+def _meant(node: yaml.Node, types: tuple[shapes.Type, ...]) -> shapes.Type:
+    """Of several types, the one that is written as this node is; the first, where none is."""
+    some = [kind for kind in types if not isinstance(kind, shapes.NoneType)]
+    return next((kind for kind in some if _is_written_so(node, kind)), some[0])
+
+
+def _is_written_so(node: yaml.Node, kind: shapes.Type) -> bool:
+    match kind:
+        case shapes.VarTupleType():
+            return isinstance(node, yaml.SequenceNode)
+        case shapes.StructType():
+            return isinstance(node, yaml.MappingNode)
+        case _:
+            flag = node.tag == f"{_STANDARD}bool"
+            return isinstance(node, yaml.ScalarNode) and isinstance(kind, shapes.BoolType) == flag
 
 
 def _bounded(plain: type) -> Any:

@@ -12,16 +12,26 @@ from pathlib import Path
 import msgspec
 
 from agents import prompts
-from agents.checks import LEAD_TOOLS, check_all, check_places, check_policy, check_tiers, leads_of, place_of, tools_of
+from agents.checks import (
+    LEAD_TOOLS,
+    check_all,
+    check_digest,
+    check_places,
+    check_tiers,
+    leads_of,
+    place_of,
+    tools_of,
+)
 from agents.folders import Findings, Notice, RoleText, read_role, read_shared
-from agents.manifest import BudgetRow, Document, Manifest, ModelRow, Preset, RoleRow, TierRow, read_file
+from agents.manifest import BudgetRow, DigestRow, Document, Manifest, ModelRow, Preset, RoleRow, read_file
+from agents.policies import check_policy, policy_of
 from agents.tools import base_specs, commands, control
 from core.model.errors import ConfigError
-from core.model.events import Conversation
 from core.model.ids import digest_of
 from core.model.team import (
     Budget,
     Command,
+    DigestRule,
     EffectClass,
     MatrixRow,
     ModelSpec,
@@ -29,14 +39,12 @@ from core.model.team import (
     Person,
     Policy,
     Role,
-    StageRule,
     Team,
     Tier,
-    TierRule,
     ToolSpec,
 )
 from core.ports import TeamSource
-from core.rules.policy import DEFAULT_TIERS, DEFAULT_WORDS
+from core.rules.policy import DEFAULT_TIERS
 
 FILE = "agents/team.yaml"
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL")
@@ -116,8 +124,9 @@ def _load(workspace: Path, environ: Mapping[str, str], found: Findings) -> Team 
     check_all(document, workspace, specs, found)
     check_tiers(document, DEFAULT_TIERS, found)
     check_places(document, found)
-    policy = _policy(manifest)
-    check_policy(document, _default_policy(), policy, found)
+    check_digest(document, found)
+    policy = policy_of(manifest)
+    check_policy(document, policy, found)
     preset = _preset(workspace, environ, document, found)
     shared = read_shared(workspace / "agents", found)
     texts = {row.id: _text(workspace, row, document, n, found) for n, row in enumerate(manifest.roles)}
@@ -184,43 +193,9 @@ def _model(row: ModelRow) -> ModelSpec:
     )
 
 
-def _default_policy() -> Policy:
-    return Policy(tiers=dict(DEFAULT_TIERS), words=DEFAULT_WORDS)
-
-
-def _policy(manifest: Manifest) -> Policy:
-    default = _default_policy()
-    everywhere = _places(manifest.policy.deliver)
-    shown = {tier: msgspec.structs.replace(rule, deliver=everywhere) for tier, rule in default.tiers.items()}
-    overrides = {tier: row for tier, row in manifest.policy.tiers.items() if tier in shown}
-    tiers = shown | {tier: _tier(shown[tier], row) for tier, row in overrides.items()}
-    added = [word.strip().lower() for word in manifest.policy.words_add]
-    words = tuple(dict.fromkeys((*default.words, *(word for word in added if word))))
-    version = digest_of(msgspec.json.encode((tiers, words), order="sorted"))
-    inbox = place_of(manifest.policy.inbox.channel) if manifest.policy.inbox else None
-    return Policy(tiers=tiers, words=words, version=version, inbox=inbox)
-
-
-def _places(deliver: tuple[str, ...]) -> tuple[Conversation, ...]:
-    """Besides the origin."""
-    found = (place_of(place) for place in deliver)
-    return tuple(place for place in found if place is not None)
-
-
-def _tier(default: TierRule, row: TierRow) -> TierRule:
-    given = {
-        "decide_ms": None if row.decide_hours is None else round(row.decide_hours * _HOUR_MS),
-        "execute_ms": None if row.execute_hours is None else round(row.execute_hours * _HOUR_MS),
-        "at_deadline": row.at_deadline,
-        "verified": row.verified,
-        "allow_self": row.allow_self,
-        "reason_required": row.reason_required,
-        "deliver": None if row.deliver is None else _places(row.deliver),
-        "stages": None
-        if row.stages is None
-        else tuple(StageRule(approve_n=s.approve, deny_n=s.deny, people=s.people) for s in row.stages),
-    }
-    return msgspec.structs.replace(default, **{name: value for name, value in given.items() if value is not None})
+def _digest(row: DigestRow | None) -> DigestRule | None:
+    place = place_of(row.to) if row else None
+    return DigestRule(at=row.at, to=place) if row and place else None
 
 
 # --- Roles ----------------------------------------------------------------------------------------------------------
@@ -295,7 +270,15 @@ class _Builder:
             zone=self._all.team.zone,
             lead=self._all.team.lead,
             people=tuple(
-                Person(id=p.id, name=p.name, role=p.role, zone=p.zone or self._all.team.zone, accounts=p.accounts)
+                Person(
+                    id=p.id,
+                    name=p.name,
+                    role=p.role,
+                    zone=p.zone or self._all.team.zone,
+                    accounts=p.accounts,
+                    quiet=p.quiet,
+                    quiet_days=p.quiet_days,
+                )
                 for p in self._all.people
             ),
             roles=roles,
@@ -310,6 +293,7 @@ class _Builder:
             commands=self._commands,
             models=models,
             policy=self._policy,
+            digest=_digest(self._all.team.digest),
         )
         return msgspec.structs.replace(team, version=digest_of(encode(team).decode()))
 

@@ -70,11 +70,15 @@ class Scale:
     inquiries: int = 100_000
     idle_seconds: float = 8.0
     peers: bool = True
+    crowd_seconds: float = 60.0
+    crowd_rate: float = 50.0
 
     @classmethod
     def quick(cls, *, peers: bool) -> Scale:
         """Under a minute, to see that every row comes; its figures are rough."""
-        return cls(repeats=1, approvals=16, messages=10, inquiries=5_000, idle_seconds=2.0, peers=peers)
+        return cls(
+            repeats=1, approvals=16, messages=10, inquiries=5_000, idle_seconds=2.0, peers=peers, crowd_seconds=5
+        )
 
 
 class FixedTeam:

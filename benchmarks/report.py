@@ -83,6 +83,14 @@ TARGETS: Final = (
         digits=1,
     ),
     Target(key="inquiries-ready", says="open inquiries: restart to ready", unit=" ms", want=Want.AT_MOST, bound=1000),
+    Target(
+        key="inbox-page",
+        says="inbox page among 100,000 open inquiries",
+        unit=" ms",
+        want=Want.AT_MOST,
+        bound=50,
+        digits=1,
+    ),
     Target(key="reply", says="message in to reply out", unit=" ms", digits=1),
     Target(key="reply-commits", says="commits one after another on that way", unit="", want=Want.AT_MOST, bound=7),
     Target(
@@ -97,6 +105,24 @@ TARGETS: Final = (
     Target(key="ready", says="start to ready to serve", unit=" ms", want=Want.AT_MOST, bound=1000),
     Target(key="memory-idle", says="memory, twelve roles, idle", unit=" MB", want=Want.AT_MOST, bound=60),
     Target(key="memory-used", says="memory after 20 messages", unit=" MB", want=Want.AT_MOST, bound=120),
+    Target(key="console-reply", says="reply at the console, as seen there", unit=" ms", digits=1),
+    Target(
+        key="platform-over",
+        says="reply on the slowest platform, above that",
+        unit=" ms",
+        want=Want.AT_MOST,
+        bound=15,
+        digits=1,
+    ),
+    Target(key="platform-memory", says="memory, one platform", unit=" MB", want=Want.AT_MOST, bound=75),
+    Target(key="platforms-memory", says="memory, three platforms", unit=" MB", want=Want.AT_MOST, bound=110),
+    Target(key="crowd-lost", says="50 messages a second: lost", unit="", want=Want.AT_MOST, bound=0),
+    Target(
+        key="crowd-order", says="50 messages a second: conversations out of order", unit="", want=Want.AT_MOST, bound=0
+    ),
+    Target(
+        key="crowd-tail", says="50 messages a second: p99 / median", unit="x", want=Want.AT_MOST, bound=10, digits=1
+    ),
     Target(key="first-body", says='first model request for "hello"', unit=" bytes", want=Want.AT_MOST, bound=8191),
     Target(key="prefix", says="the second request keeps the first's prefix", unit="", bound=1),
 )

@@ -15,6 +15,7 @@ from typing import Self
 
 import msgspec
 
+from agents.amending import FileLaws
 from agents.team import FileTeamSource
 from agents.tools import registry
 from agents.tools.commands import CommandResolver
@@ -58,6 +59,11 @@ class Workspace:
     def spool(self) -> Path:
         """Records of commands, which outlive the engine."""
         return self.state / "spool"
+
+    @property
+    def backups(self) -> Path:
+        """Earlier versions of what governs agents."""
+        return self.state / "backups"
 
     @property
     def env(self) -> Path:
@@ -222,6 +228,7 @@ class House:
             ids=self.ids,
             bus=self.bus,
             teams=self.teams,
+            laws=FileLaws(self.workspace.root, self.teams, self.workspace.backups),
             resolver=CommandResolver(self.workspace.root, self.teams.current),
             models=models_of(self.environ, self.clock, self.ids, self._wait_for_model),
             tools=self._tools_of,
@@ -260,9 +267,16 @@ class House:
 
 
 def set_up_log(workspace: Workspace, *, debug: bool = False) -> None:
-    """Log events as JSON lines into the workspace. No message text above DEBUG (STYLE.md, rule 11)."""
+    """Log events as JSON lines into the workspace, what libraries complain of among them. No secret and no message text
+    above DEBUG (STYLE.md, rule 11).
+    """
     import structlog
 
+    from bots import logs
+
+    settings: Mapping[str, str] = os.environ
+    with contextlib.suppress(ConfigError, OSError, UnicodeError):  # whoever opens the workspace says what is wrong
+        settings = read_environment(workspace, os.environ)
     file = workspace.log.open("a", encoding="utf-8")
     structlog.configure(
         processors=[
@@ -271,8 +285,10 @@ def set_up_log(workspace: Workspace, *, debug: bool = False) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=lambda value, **_: msgspec.json.encode(value).decode()),
+            logs.redacting(lambda line: platforms.without_secrets(line, settings)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(10 if debug else 20),
         logger_factory=structlog.PrintLoggerFactory(file),
         cache_logger_on_first_use=True,
     )
+    logs.listen_to_libraries()

@@ -83,6 +83,10 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import people
 
             return people.people(parsed)
+        case "policy":
+            from bots.commands import policy
+
+            return policy.policy(parsed)
         case "audit":
             from bots.commands import auditing
 
@@ -91,7 +95,7 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import running
 
             return running.run(parsed)
-        case "tasks" | "task" | "inbox" | "view":
+        case "tasks" | "task" | "inbox" | "view" | "decisions" | "digest":
             from bots.commands import looking
 
             return looking.look(parsed)

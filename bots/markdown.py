@@ -265,16 +265,21 @@ def split(blocks: Blocks, size: Size, limit: int) -> tuple[Blocks, ...]:
     """
     groups: list[Blocks] = []
     now: Blocks = ()
-    for block in blocks:
-        if size((*now, block)) <= limit:
-            now = (*now, block)
-            continue
+    done = 0
+    while done < len(blocks):
+        start = done
+        done += _most(len(blocks) - start, lambda n: size((*now, *blocks[start : start + n])), limit)  # noqa: B023  # called now
+        now = (*now, *blocks[start:done])
+        if done == len(blocks):
+            break
+        block = blocks[done]
+        done += 1
         if size((block,)) <= limit:
             groups.append(now)
             now = (block,)
             continue
         before = now
-        if size(before) > limit // 4:
+        if before and size(before) > limit // 4:
             groups.append(before)
             before = ()
         # A title does not stand alone above what is too long: every piece leaves room for it, the first has it.
@@ -282,6 +287,28 @@ def split(blocks: Blocks, size: Size, limit: int) -> tuple[Blocks, ...]:
         *whole, now = ((*before, *first), *others)
         groups.extend(whole)
     return (*groups, now) if now else tuple(groups)
+
+
+def _most(n: int, measured: Callable[[int], int], limit: int) -> int:
+    """The largest number up to `n` that measures at most `limit`, 0 if none does. Measuring costs as much as what is
+    measured, so it is never far beyond the answer, and what the last ones measured tells where to look.
+    """
+    low, low_size, high, high_size = 0, 0, n + 1, 0
+    guess, halve = 1, False
+    while high - low > 1:
+        found = measured(guess)
+        if found <= limit:
+            low, low_size = guess, found
+        else:
+            high, high_size = guess, found
+        if not high_size:
+            guess = min(n, 4 * low, max(low + 1, low * limit // max(low_size, 1)))
+        elif halve:
+            guess = (low + high) // 2
+        else:
+            guess = low + (high - low) * (limit - low_size) // max(high_size - low_size, 1)
+        guess, halve = min(max(guess, low + 1), high - 1), bool(high_size) and not halve
+    return low
 
 
 def _broken(block: Block, size: Size, limit: int) -> tuple[Blocks, ...]:

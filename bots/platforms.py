@@ -20,7 +20,7 @@ from core.rules.text import one_line
 Finding: TypeAlias = tuple[bool, str]
 EXAMINE_SECONDS: Final = 10
 LINE_MAX: Final = 300
-OTHER_SECRETS: Final = ("SIGNOFF_TELEGRAM_WEBHOOK_SECRET",)
+OTHER_SECRETS: Final = ("SIGNOFF_TELEGRAM_WEBHOOK_SECRET", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 SECRET_MIN: Final = 6
 """Shorter values are no secrets, and taking them out would make nonsense of a line."""
 
@@ -160,7 +160,12 @@ async def examine(known: Known, settings: Mapping[str, str]) -> tuple[Finding, .
 
 def redacted(line: str, settings: Mapping[str, str]) -> str:
     """One line without a secret in it: a library's errors name addresses, and Telegram's addresses hold the token."""
+    return one_line(without_secrets(line, settings), LINE_MAX)
+
+
+def without_secrets(text: str, settings: Mapping[str, str]) -> str:
+    """The text, with the name of a setting wherever its secret stood."""
     for name in (*OTHER_SECRETS, *(name for known in KNOWN for name in known.secrets)):
-        if len(secret := settings.get(name, "")) >= SECRET_MIN:
-            line = line.replace(secret, f"<{name}>")
-    return one_line(line, LINE_MAX)
+        if len(secret := settings.get(name, "").strip()) >= SECRET_MIN:
+            text = text.replace(secret, f"<{name}>")
+    return text

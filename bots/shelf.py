@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -132,7 +133,7 @@ def safe_name(name: str) -> str:
     base = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8")).replace("\\", "/")
     base = base.rstrip("/").rpartition("/")[2]
     base = " ".join("".join(c if c.isprintable() else " " if c.isspace() else "" for c in base).split())
-    base = base.lstrip(".- ").rstrip(". ")
+    base = re.sub(r"\.{2,}", ".", base).lstrip(".- ").rstrip(". ")
     stem, dot, suffix = base.rpartition(".")
     if not stem or len(suffix) > SUFFIX_CHARS_MAX:
         stem, dot, suffix = base, "", ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -11,12 +12,12 @@ from core.model import unit as u
 from core.model.errors import RetryableError, TerminalError
 from core.model.events import Attachment, Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
-from core.model.inquiries import Attempt, Delivery, Grant, Inquiry
+from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Vote
 from core.model.signals import Signal
-from core.model.team import AccountLink, Json, ModelSpec, Team, ToolSpec
+from core.model.team import AccountLink, AllowRule, Amendment, Json, ModelSpec, Team, ToolSpec
 from core.model.unit import Answer, ClaimEffects, ClaimPosts, LeasedEffect, LeasedPost, StoredEvent, Unit
 from core.model.views import InquiryCard, Post
-from core.model.work import Entry, Reply, Said, Task, ToolResult
+from core.model.work import Entry, Picture, Reply, Said, Task, ToolResult
 
 
 class Clock(Protocol):
@@ -95,6 +96,23 @@ class Reads(Protocol):
     ) -> tuple[Inquiry, ...]:
         """Oldest first. Active: created, undeliverable, open, collecting, in_review."""
 
+    async def waiting(
+        self, *, person: str = "", overdue: bool = False, tier: str = "", limit: int = 50
+    ) -> tuple[tuple[Inquiry, ...], int]:
+        """The oldest active inquiries, and how many there are in all. `person`: only what they are eligible for at its
+        present stage and have not voted on (a single operator's first press is no vote).
+        """
+
+    async def votes(self, inquiries: tuple[InquiryId, ...]) -> tuple[Vote, ...]:
+        """The active votes of these inquiries' present revisions, in the order they were cast."""
+
+    async def decisions(
+        self, *, who: str = "", what: tuple[str, ...] = (), since_ms: int = 0, state: str = "", limit: int = 50
+    ) -> tuple[Inquiry, ...]:
+        """Inquiries that have ended, the latest first. `who` decided or voted; every word of `what` occurs in what was
+        asked, done or said about it, whatever its case.
+        """
+
     async def delivery(self, nonce_hash: str) -> Delivery | None:
         """The showing a control belongs to."""
 
@@ -142,6 +160,9 @@ class Reads(Protocol):
     async def meta(self, name: str) -> str | None:
         """A fact about the workspace."""
 
+    async def facts(self, prefix: str, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        """Facts whose names begin so and that are not empty, by name."""
+
     async def unsealed(self, limit: int) -> tuple[u.Audit, ...]:
         """Audit rows not yet linked, in the order they were committed."""
 
@@ -179,6 +200,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     uses: tuple[tuple[str, str, dict[str, Json]], ...] = ()  # id, name, arguments
     results: tuple[tuple[str, str, bool], ...] = ()
+    pictures: tuple[tuple[str, Picture], ...] = ()  # what results show, by use id
+
+    def blind(self, uses: Collection[str], line: str) -> Message:
+        """Without these uses' pictures: their results end with this line instead."""
+        told = tuple((use, f"{text}\n{line}" if use in uses else text, failed) for use, text, failed in self.results)
+        left = tuple((use, picture) for use, picture in self.pictures if use not in uses)
+        return msgspec.structs.replace(self, results=told, pictures=left)
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -342,7 +370,7 @@ class Shelf(Protocol):
         """Name and content of a result's file; None for anything that is not a file below files/, or is too large."""
 
     def keep(self, name: str, key: str, body: bytes) -> str:
-        """Put what a person sent where agents can read it, once for a key. Returns its path below files/."""
+        """Put what a person sent where agents can read it, once for a key. Returns the path agents' file tools know."""
 
 
 class TeamSource(Protocol):
@@ -353,6 +381,19 @@ class TeamSource(Protocol):
 
     def parse(self, blob: bytes) -> Team:
         """A stored one."""
+
+
+class Laws(Protocol):
+    """What governs agents, as a file that only an owner's approval changes."""
+
+    def fingerprint(self) -> str:
+        """The digest of the file as it is; "" if it cannot be read."""
+
+    def propose(self, rule: AllowRule) -> Amendment | str:
+        """The change that adds this rule, or why it cannot be made."""
+
+    def amend(self, rule: AllowRule, amendment: Amendment) -> str:
+        """Make the change and load it: "" if that is so now, however often it is asked; else why not."""
 
 
 class Calendar(Protocol):

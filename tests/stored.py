@@ -29,6 +29,7 @@ TAGGED: tuple[type, ...] = (
     inquiries.Action,
     unit.Audit,
     team.AccountLink,
+    team.Absence,
     linking.Code,
     handover.Handed,
 )
@@ -61,6 +62,8 @@ def _values(info: kinds.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(list(info.cls))
         case kinds.StrType():
             return _TEXT
+        case kinds.BytesType():
+            return st.binary(max_size=4)
         case kinds.BoolType():
             return st.booleans()
         case kinds.IntType():
@@ -97,6 +100,8 @@ def _sample(info: kinds.Type, name: str) -> Any:
         case kinds.EnumType():
             members: list[enum.Enum] = list(info.cls)
             return members[-1]
+        case kinds.BytesType():
+            return name.encode()
         case kinds.BoolType():
             return True
         case kinds.IntType():

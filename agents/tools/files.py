@@ -2,6 +2,7 @@
 
 Law: a path is walked one name at a time from an open directory, and no name may be a link. So whatever somebody swaps
 meanwhile, nothing outside those two directories is ever opened. A shared file is overwritten only by who has seen it.
+A file has one name: policies and approvals speak of it by that. What people have sent is data, never orders.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from agents.tools import pdf, pictures
 from agents.tools.control import shape
 from core.model.ids import digest_of
 from core.model.team import EffectClass, Tier, ToolSpec
-from core.model.work import Failure, ToolResult
+from core.model.work import Failure, Picture, ToolResult
 from core.ports import Workplace
 
 SHARED = "shared"
+INBOX = f"{SHARED}/inbox/"
+"""Where the shelf keeps what people send."""
 READ_BYTES_MAX = 65_536
 READ_BYTES_USUAL = 16_384
 WRITE_BYTES_MAX = 262_144
@@ -36,6 +42,9 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_PDFS_MAX = 2
+"""Read at once: each may take a processor, and half a gigabyte."""
+
 _PATH = {"type": "string", "description": _WHERE}
 
 SPECS: dict[str, ToolSpec] = {
@@ -43,12 +52,23 @@ SPECS: dict[str, ToolSpec] = {
     for spec in (
         ToolSpec(
             name="read_file",
-            about="Read a text file.",
+            about="Read a text file, a PDF's text, or a picture (png, jpeg, gif, webp), which is then shown to you.",
             parameters=shape(
                 {
                     "path": _PATH,
-                    "offset": {"type": "integer", "minimum": 0, "default": 0, "description": "first byte"},
-                    "limit": {"type": "integer", "minimum": 1, "maximum": READ_BYTES_MAX, "default": READ_BYTES_USUAL},
+                    "offset": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "default": 0,
+                        "description": "the first byte; of a PDF, the first page, counted from 1",
+                    },
+                    "limit": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": READ_BYTES_MAX,
+                        "default": READ_BYTES_USUAL,
+                        "description": "bytes of text",
+                    },
                 },
                 ("path",),
             ),
@@ -111,21 +131,14 @@ class Files:
         self._files = workspace.absolute() / "files"
         self._writing = threading.Lock()
 
-    def read(self, role: str, path: str, offset: int, limit: int) -> str:
-        """At most `limit` bytes as text, below a line that says of what. Raises RefusedError, OSError."""
+    def content(self, role: str, path: str) -> bytes:
+        """The whole file. Raises RefusedError, OSError."""
         above, parts = _parts(role, path)
         with self._directory(above, parts[:-1]) as fd:
             data = _content(fd, parts[-1], path)
             if data is None:
                 raise RefusedError(f"{path} does not exist", "there is no such file", "list_files shows what there is")
-        chunk = data[offset : offset + min(limit, READ_BYTES_MAX)]
-        text = chunk.decode("utf-8", errors="replace")
-        while len(text.encode()) > READ_BYTES_MAX:  # each byte that is no text became three
-            chunk = chunk[: len(chunk) // 2]
-            text = chunk.decode("utf-8", errors="replace")
-        end = offset + len(chunk)
-        more = f"; go on with offset {end}" if end < len(data) else ""
-        return f"{path}: {len(data)} bytes, version {version_of(data)}, bytes {offset}-{end}{more}\n{text}"
+        return data
 
     def write(self, role: str, path: str, content: str, if_version: str, attempt: str) -> str:
         """Replace the whole file in one step. The same content again changes nothing. Raises as `read` does."""
@@ -194,12 +207,21 @@ class Files:
 def _parts(role: str, path: str) -> tuple[str, tuple[str, ...]]:
     """The directory of files/ a path starts in, and the names below it."""
     parts = tuple(path.split("/"))
+    if parts[:2] == ("files", SHARED):
+        raise RefusedError(
+            f"{path!r} is no path of yours", "here, paths begin below files/", f"leave out files/: {_WHERE}"
+        )
     above, parts = (SHARED, parts[1:]) if parts[0] == SHARED else (role, parts)
     bad = not parts or len(parts) > DEPTH_MAX or any(name in {"", ".", ".."} for name in parts)
     odd = any(not name.isprintable() or len(name.encode(errors="replace")) > 200 for name in parts)
     if bad or odd or any(name.startswith(_TEMPORARY) for name in parts):
         raise RefusedError(f"{path!r} is no path of yours", "no leading /, no .., no odd characters", _WHERE)
     return above, parts
+
+
+def _from_outside(path: str) -> bool:
+    """Whether people have sent it. Some file systems take every way to write a name in large and small letters."""
+    return path.casefold().startswith(INBOX)
 
 
 def _content(fd: int, name: str, path: str) -> bytes | None:
@@ -216,6 +238,51 @@ def _content(fd: int, name: str, path: str) -> bytes | None:
     if len(data) > FILE_BYTES_MAX:
         raise RefusedError(f"{path} is too large", f"more than {FILE_BYTES_MAX} bytes", "ask for a smaller file")
     return data
+
+
+def _excerpt(path: str, data: bytes, offset: int, limit: int) -> ToolResult:
+    """At most `limit` bytes as text, below a line that says of what."""
+    chunk = data[offset : offset + min(limit, READ_BYTES_MAX)]
+    text = chunk.decode("utf-8", errors="replace")
+    while len(text.encode()) > READ_BYTES_MAX:  # each byte that is no text became three
+        chunk = chunk[: len(chunk) // 2]
+        text = chunk.decode("utf-8", errors="replace")
+    end = offset + len(chunk)
+    more = f"; go on with offset {end}" if end < len(data) else ""
+    return ToolResult(text=f"{path}: {_facts(data)}, bytes {offset}-{end}{more}\n{text}")
+
+
+def _pages(path: str, data: bytes, first: int, limit: int) -> ToolResult:
+    """A PDF's text from page `first` on. Raises RefusedError, OSError."""
+    try:
+        found = pdf.read(data, max(1, first), min(limit, READ_BYTES_MAX))
+    except pdf.PdfError as error:
+        raise RefusedError(f"the PDF {path} was not read", error.why, error.recovery) from error
+    more = f"; go on with offset {found.last + 1}" if found.last < found.pages_n else ""
+    said = f"pages {found.first}-{found.last} of {found.pages_n}"
+    return ToolResult(text=f"{path}: a PDF, {_facts(data)}, {said}{more}\n{found.text}")
+
+
+def _picture(path: str, data: bytes, media: str) -> ToolResult:
+    """The picture, and what it is in words. Raises RefusedError."""
+    sides = pictures.sides(data, media)
+    if sides is None:
+        raise RefusedError(f"the picture {path} was not read", f"it is no whole {media}", "ask for it again")
+    width, height = sides
+    if len(data) > pictures.BYTES_MAX or max(sides) > pictures.SIDE_MAX:
+        raise RefusedError(
+            f"the picture {path} was not read",
+            f"it has {len(data)} bytes and {width} x {height} pixels; a model is shown at most"
+            f" {pictures.BYTES_MAX} bytes and {pictures.SIDE_MAX} pixels a side",
+            "ask for a smaller one",
+        )
+    said = f"{path}: a picture, {media}, {width} x {height} pixels, {_facts(data)}"
+    shown = Picture(media=media, hash=hashlib.sha256(data).hexdigest(), body=data)
+    return ToolResult(text=said, picture=shown)
+
+
+def _facts(data: bytes) -> str:
+    return f"{len(data)} bytes, version {version_of(data)}"
 
 
 def _replace(fd: int, name: str, data: bytes, attempt: str) -> None:
@@ -256,14 +323,18 @@ def _walk(fd: int, prefix: str, *, shared: bool, depth: int = 0) -> Iterator[str
             continue  # gone or swapped since it was listed
 
 
-async def guarded(call: Callable[[], str]) -> ToolResult:
-    """Run a blocking call in a thread; what is refused, and what the system refuses, is a Failure."""
+async def _guarded(running: Awaitable[ToolResult]) -> ToolResult:
+    """What is refused, and what the system refuses, is a Failure."""
     try:
-        return ToolResult(text=await asyncio.to_thread(call))
+        return await running
     except RefusedError as refused:
         return ToolResult(failure=refused.failure)
     except OSError as error:
         return ToolResult(failure=_trouble(error))
+
+
+async def _told(call: Callable[[], str]) -> ToolResult:
+    return ToolResult(text=await asyncio.to_thread(call))
 
 
 def _trouble(error: OSError) -> Failure:
@@ -301,11 +372,24 @@ class ReadFile(_FileTool):
 
     NAME = "read_file"
 
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
+        self._pdfs = asyncio.Semaphore(_PDFS_MAX)
+
     async def run(self, arguments: dict[str, Any], place: Workplace) -> ToolResult:
+        path = str(arguments["path"])
         offset, limit = int(arguments.get("offset", 0)), int(arguments.get("limit", READ_BYTES_USUAL))
-        return await guarded(
-            lambda: self._files.read(place.role, str(arguments["path"]), max(0, offset), max(1, limit))
-        )
+        result = await _guarded(self._read(place.role, path, max(0, offset), max(1, limit)))
+        return msgspec.structs.replace(result, untrusted=result.failure is None and _from_outside(path))
+
+    async def _read(self, role: str, path: str, offset: int, limit: int) -> ToolResult:
+        data = await asyncio.to_thread(self._files.content, role, path)
+        if pdf.is_pdf(data, path):
+            async with self._pdfs:
+                return await asyncio.to_thread(_pages, path, data, offset, limit)
+        if media := pictures.media_of(data):
+            return await asyncio.to_thread(_picture, path, data, media)
+        return await asyncio.to_thread(_excerpt, path, data, offset, limit)
 
 
 class WriteFile(_FileTool):
@@ -316,7 +400,7 @@ class WriteFile(_FileTool):
     async def run(self, arguments: dict[str, Any], place: Workplace) -> ToolResult:
         path, content = str(arguments["path"]), str(arguments["content"])
         version = str(arguments.get("if_version") or "")
-        return await guarded(lambda: self._files.write(place.role, path, content, version, place.attempt))
+        return await _guarded(_told(lambda: self._files.write(place.role, path, content, version, place.attempt)))
 
 
 class ListFiles(_FileTool):
@@ -325,4 +409,4 @@ class ListFiles(_FileTool):
     NAME = "list_files"
 
     async def run(self, arguments: dict[str, Any], place: Workplace) -> ToolResult:
-        return await guarded(lambda: self._files.list(place.role, str(arguments.get("path") or "")))
+        return await _guarded(_told(lambda: self._files.list(place.role, str(arguments.get("path") or ""))))

@@ -6,9 +6,11 @@ The audit chain is not copied: what it holds was sealed when it was written, and
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -16,12 +18,17 @@ from typing import Final
 from benchmarks.bench import Scale, place, remove
 from benchmarks.process import Running, made
 from benchmarks.report import Figure
+from bots.app import House, Workspace
+from core.rules.inbox import Wanted
+from core.runtime import inbox
 
 SETTLE_SECONDS: Final = 3.0
+PAGES_N: Final = 20
+READER: Final = "you"
 REQUEST: Final = "@devops deploy the landing page"
 
 
-def measure(scale: Scale) -> Iterator[Figure]:
+async def measure(scale: Scale) -> AsyncIterator[Figure]:
     """The difference between two processes, one of which has `scale.inquiries` inquiries open."""
     folder = place("inquiries")
     try:
@@ -31,9 +38,10 @@ def measure(scale: Scale) -> Iterator[Figure]:
             child.ready()
             child.say(REQUEST)
             child.until("decide")
-            time.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(SETTLE_SECONDS)
         open_n = multiply(workspace / ".signoff" / "signoff.db", scale.inquiries)
         full_mb, full_cpu, full_ms, early = _look(workspace, scale)
+        pages_ms = await _pages(workspace, open_n)
     finally:
         remove(folder)
     many = f"{open_n:,} open"
@@ -43,6 +51,8 @@ def measure(scale: Scale) -> Iterator[Figure]:
     cpu_note = f"{many}; {full_cpu:.1f} % beside {empty_cpu:.1f}; right after the start {early:.0f} %"
     yield Figure(key="inquiries-cpu", value=max(0.0, full_cpu - empty_cpu), note=cpu_note)
     yield Figure(key="inquiries-ready", value=full_ms, note=f"{many}; {empty_ms:.0f} ms with none")
+    page_note = f"{many}, all of them the reader's; median of {PAGES_N}, {max(pages_ms):.1f} ms at most"
+    yield Figure(key="inbox-page", value=statistics.median(pages_ms), note=page_note)
 
 
 def _look(workspace: Path, scale: Scale) -> tuple[float, float, float, float]:
@@ -55,6 +65,20 @@ def _look(workspace: Path, scale: Scale) -> tuple[float, float, float, float]:
                 break
         cpu = child.cpu_percent(scale.idle_seconds)
         return child.memory_mb()[0], cpu, ready_ms, early
+
+
+async def _pages(workspace: Path, open_n: int) -> list[float]:
+    """Milliseconds for the first page of a person's inbox, read and drawn, again and again. The first is a cold one."""
+    async with await House.open(Workspace(workspace), {}) as house:
+        team, took_ms = house.teams.current(), []
+        for _ in range(PAGES_N):
+            begun = time.perf_counter()
+            found = await inbox.page(house.store.read, team, Wanted(mine=True), READER)
+            found.view(team, house.clock.now_ms())
+            took_ms.append((time.perf_counter() - begun) * 1000)
+            if found.total_n != open_n or len(found.inquiries) != inbox.SHOWN_MAX:
+                raise RuntimeError(f"{found.total_n} of {open_n} wait for {READER}")
+        return took_ms
 
 
 def multiply(database: Path, copies: int) -> int:
@@ -77,6 +101,11 @@ def multiply(database: Path, copies: int) -> int:
         for table in ("tasks", "entries", "effects", "signals", "inquiries", "deliveries", "posts"):
             if table in tables:
                 _copy(connection, table, names, talk)
+        # Who decides is told of a row by its number, which the copies have got by now.
+        run("INSERT INTO deciders (person, inquiry, voted, overdue, tier)"
+            " SELECT d.person, i.seq, d.voted, d.overdue, d.tier FROM inquiries AS i, deciders AS d"
+            " WHERE i.active = 1 AND d.inquiry = (SELECT seq FROM inquiries WHERE id = ?) AND i.seq <> d.inquiry",
+            (inquiry,))  # fmt: skip
         run("COMMIT")
         (active,) = run("SELECT count(*) FROM inquiries WHERE active = 1").fetchone()
         run("PRAGMA wal_checkpoint(TRUNCATE)")

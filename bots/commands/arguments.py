@@ -10,6 +10,8 @@ from typing import Final, Never, TypeAlias
 from bots.version import VERSION
 
 _Add: TypeAlias = Callable[[str, str], argparse.ArgumentParser]
+TIERS: Final = ("read", "internal", "external", "financial", "infrastructure")
+ENDED: Final = ("approved", "denied", "answered", "dismissed", "superseded", "cancelled", "expired")
 JSON_HELP: Final = "one JSON object a line (docs/cli.md)"
 
 
@@ -79,7 +81,10 @@ def _deciding(add: _Add) -> None:
         ("giveup", "of unknown outcome: leave it", ""),
     ):
         one = add(name, about)
-        one.add_argument("id", metavar="ID", help="the inquiry; a prefix that is unique is enough")
+        if name == "approve":
+            one.add_argument("id", metavar="ID", nargs="+", help="several that you have seen: all of them, or none")
+        else:
+            one.add_argument("id", metavar="ID", help="the inquiry; a prefix that is unique is enough")
         if text:
             one.add_argument("text", metavar=text, nargs="+")
         if name in {"approve", "deny"}:
@@ -97,7 +102,26 @@ def _looking(add: _Add) -> None:
     task = add("task", "one task and all below it")
     task.add_argument("id", metavar="ID")
     task.add_argument("--json", action="store_true", help=JSON_HELP)
-    add("inbox", "what waits for a person").add_argument("--json", action="store_true", help=JSON_HELP)
+    inbox = add("inbox", "what waits for a person, oldest first")
+    inbox.add_argument("--mine", action="store_true", help="only what you may decide now, and have not")
+    inbox.add_argument("--overdue", action="store_true", help="only what is past its deadline")
+    inbox.add_argument("--tier", choices=TIERS, default="", help="only what is of this tier")
+    inbox.add_argument("--json", action="store_true", help=JSON_HELP)
+    decisions = add("decisions", "what was decided: who, what, when, why; the latest first")
+    decisions.add_argument("--who", metavar="PERSON", default="", help="who decided or voted, by id")
+    decisions.add_argument("--what", metavar="TEXT", default="", help="words that occur in it, all of them")
+    decisions.add_argument("--since", metavar="DATE", help="2026-01-31, or with a time: 2026-01-31T09:00")
+    decisions.add_argument("--state", choices=ENDED, default="", help="how it ended")
+    decisions.add_argument("-n", "--number", metavar="N", type=int, default=20, help="the last N (default: 20)")
+    add("digest", "the day in a few lines, and the head of the audit chain")
+    policy = add("policy", "what the policy says")
+    kinds = policy.add_subparsers(dest="what", metavar="explain", required=True)
+    explain = kinds.add_parser("explain", help="what would happen to a call, and why", allow_abbrev=False)
+    explain.add_argument("--workspace", metavar="DIR", default=argparse.SUPPRESS, help="the workspace")
+    explain.add_argument("tool", metavar="TOOL", help="as agents call it: run_command, write_file ...")
+    explain.add_argument("arguments", metavar="ARGS_JSON", help='its arguments: \'{"command": "deploy", "args": {}}\'')
+    explain.add_argument("--as", dest="role", metavar="ROLE", required=True, help="the role that calls it")
+    explain.add_argument("--asked-by", metavar="PERSON", default="", help="who asked (default: nobody in person)")
     view = add("view", "the whole of an inquiry")
     view.add_argument("id", metavar="ID")
     view.add_argument("--json", action="store_true", help=JSON_HELP)
@@ -124,5 +148,7 @@ def _keeping(add: _Add) -> None:
     verify = kinds.add_parser("verify", help="is the chain whole?", allow_abbrev=False)
     _everywhere(verify, argparse.SUPPRESS, argparse.SUPPRESS)
     verify.add_argument("--head", metavar="N:HASH", help="a head you wrote down earlier: it must still be there")
-    export = kinds.add_parser("export", help="every row, one JSON object a line", allow_abbrev=False)
+    export = kinds.add_parser("export", help="every row and every action, one JSON object a line", allow_abbrev=False)
     _everywhere(export, argparse.SUPPRESS, argparse.SUPPRESS)
+    export.add_argument("--since", metavar="DATE", help="2026-01-31, or with a time: 2026-01-31T09:00")
+    export.add_argument("--out", metavar="FILE", help="a new file instead of the terminal")

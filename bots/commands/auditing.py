@@ -1,18 +1,24 @@
-"""The audit chain: is it whole, and all of it as text. A row that was changed, moved, added or taken away shows."""
+"""The audit chain: is it whole, and all of it as text (docs/audit.md).
+
+A row that was changed, moved, added or taken away shows.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import msgspec
 
 from bots.app import House
-from bots.commands.place import UsageError, with_house
+from bots.commands.place import UsageError, moment_of, with_house
 from bots.commands.shapes import audit_shape, line
 from core.model.errors import TerminalError
 from core.model.unit import Sealed
+from core.rules.auditing import Actions
 from core.rules.canonical import audit_hash
 
 BATCH_MAX = 1000
@@ -22,7 +28,7 @@ _HEAD = re.compile(r"(\d+):([0-9a-f]{64})")
 def audit(parsed: argparse.Namespace) -> int:
     """Verify or export."""
     if parsed.what == "export":
-        return with_house(_export)(parsed)
+        return _export(parsed)
     wanted = _head_of(parsed.head)
     return with_house(lambda _parsed, house: _verify(house, wanted))(parsed)
 
@@ -59,9 +65,25 @@ def _head_of(typed: str | None) -> tuple[int, str] | None:
     return int(found[1]), found[2]
 
 
-async def _export(_parsed: argparse.Namespace, house: House) -> int:
+def _export(parsed: argparse.Namespace) -> int:
+    """Rows as they are linked, then actions, told from those rows. A file is new, or nothing is written."""
+    if parsed.out is None:
+        return with_house(lambda _parsed, house: _write(house, parsed.since, print))(parsed)
+    number = os.open(parsed.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, made with its mode
+        return with_house(lambda _parsed, house: _write(house, parsed.since, partial(print, file=file)))(parsed)
+
+
+async def _write(house: House, since: str | None, write: Callable[[str], None]) -> int:
+    since_ms = moment_of(since, house.teams.current().zone)
+    actions = Actions()
     async for sealed in _rows(house):
-        print(line(audit_shape(sealed)))
+        actions.add(sealed)  # an action that goes on is told from its beginning
+        if sealed.row.at_ms >= since_ms:
+            write(line(audit_shape(sealed)))
+    for action in actions.told():
+        if action["last_at_ms"] >= since_ms:
+            write(line({"action": action}))
     return 0
 
 

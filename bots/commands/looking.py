@@ -1,29 +1,47 @@
-"""Look things up: tasks, one task, the inbox, one inquiry. Changes nothing, and needs no engine."""
+"""Look things up: tasks, one task, the inbox, one inquiry, past decisions, the day. Needs no engine, and changes one
+thing only: who has seen what is remembered, because several can only be approved at once by who has seen them.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 
 from bots.app import House
 from bots.commands.drawing import show, show_whole
-from bots.commands.place import the_only, with_house
+from bots.commands.place import PLATFORM, moment_of, person_of, sender_of, the_only, with_house
 from bots.commands.shapes import inquiry_shape, line, task_shape
+from core.model.errors import DeniedError, StoreFullError
 from core.model.ids import short
-from core.model.unit import TaskRow
+from core.model.inquiries import Inquiry
+from core.model.team import Person
+from core.model.unit import AddAudit, Audit, Change, TaskRow, Unit
+from core.rules.history import told
+from core.rules.inbox import Wanted
 from core.rules.inquiry import needs_of
 from core.rules.text import human_count, human_duration, human_money, one_line
-from core.rules.views import answer_view, inbox_view
+from core.rules.views import answer_view
+from core.runtime import digests, inbox
 
 NEWEST_MAX = 100
 EVERYTHING = 10**9
 TITLE_MAX = 60
+INBOX_MAX = 50
 
 
 def look(parsed: argparse.Namespace) -> int:
     """The command by its name."""
-    return with_house({"tasks": _tasks, "task": _task, "inbox": _inbox, "view": _view}[parsed.command])(parsed)
+    looks = {
+        "tasks": _tasks,
+        "task": _task,
+        "inbox": _inbox,
+        "view": _view,
+        "decisions": _decisions,
+        "digest": _digest,
+    }
+    return with_house(looks[parsed.command])(parsed)
 
 
 async def _tasks(parsed: argparse.Namespace, house: House) -> int:
@@ -91,16 +109,62 @@ def _print(rows: tuple[TaskRow, ...], *, as_json: bool, empty: str) -> None:
 
 
 async def _inbox(parsed: argparse.Namespace, house: House) -> int:
-    read, team = house.store.read, house.teams.current()
-    items = []
-    for inquiry in await read.inquiries(limit=EVERYTHING):
-        row = await read.inquiry(inquiry.id)
-        items.append((inquiry, needs_of(inquiry, row.votes if row else (), team)))
+    team, person = house.teams.current(), _who(parsed, house)
+    if person is None and parsed.mine:
+        raise DeniedError("nobody can tell who you are", "say it with --as PERSON")
+    wanted = Wanted(mine=parsed.mine, overdue=parsed.overdue, tier=parsed.tier)
+    limit = EVERYTHING if parsed.json else INBOX_MAX
+    found = await inbox.page(house.store.read, team, wanted, person.id if person else "", limit)
     if parsed.json:
-        for inquiry, needs in items:
+        for inquiry, needs in zip(found.inquiries, found.needs, strict=True):
             print(line(inquiry_shape(inquiry, needs)))
-    else:
-        show(house, inbox_view(tuple(items), team, house.clock.now_ms()))
+        return 0
+    now_ms = house.clock.now_ms()
+    show(house, found.view(team, now_ms))
+    if below := found.below(now_ms):
+        print(below)
+    if person is not None:
+        await _remember(house, inbox.listed(person.id, found.inquiries))
+    return 0
+
+
+def _who(parsed: argparse.Namespace, house: House) -> Person | None:
+    try:
+        return person_of(parsed, house.teams.current())
+    except DeniedError:
+        if parsed.person is not None:
+            raise
+        return None
+
+
+async def _remember(house: House, *changes: Change) -> None:
+    """What a person was shown. An agent that runs this command shows nothing to anybody; a full disk stops no look."""
+    from agents.tools.spool import inside_a_run  # noqa: PLC0415
+
+    if not inside_a_run():
+        with contextlib.suppress(StoreFullError):
+            await house.store.commit(Unit(changes=changes))
+
+
+async def _decisions(parsed: argparse.Namespace, house: House) -> int:
+    read, team = house.store.read, house.teams.current()
+    found = await read.decisions(
+        who=parsed.who,
+        what=tuple(parsed.what.split()),
+        since_ms=moment_of(parsed.since, team.zone),
+        state=parsed.state,
+        limit=max(1, parsed.number),
+    )
+    votes = await read.votes(tuple(inquiry.id for inquiry in found))
+    for inquiry in found:
+        print(told(inquiry, [v for v in votes if v.inquiry == inquiry.id], team, house.clock.now_ms()))
+    if not found:
+        print("Nothing like that was decided.")
+    return 0
+
+
+async def _digest(_parsed: argparse.Namespace, house: House) -> int:
+    print(await digests.now(house.store.read, house.teams.current(), house.clock.now_ms()))
     return 0
 
 
@@ -111,4 +175,20 @@ async def _view(parsed: argparse.Namespace, house: House) -> int:
         print(line(inquiry_shape(row.inquiry, needs_of(row.inquiry, row.votes, house.teams.current()))))
     elif row is not None:
         show_whole(house, row)
+        if (person := _who(parsed, house)) is not None:
+            await _remember(house, inbox.viewed(row.inquiry, person.id), _viewed(house, row.inquiry, person))
     return 0
+
+
+def _viewed(house: House, inquiry: Inquiry, person: Person) -> AddAudit:
+    sender, key = sender_of(person), house.ids.token()
+    row = Audit(
+        id=f"{inquiry.id}:{PLATFORM}:{key}:inquiry.viewed",
+        at_ms=house.clock.now_ms(),
+        what="inquiry.viewed",
+        subject=inquiry.id,
+        principal=person.id,
+        account=sender.account,
+        detail={"revision": inquiry.revision, "digest": inquiry.digest, "place": PLATFORM},
+    )
+    return AddAudit(row=row)

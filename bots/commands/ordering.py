@@ -28,6 +28,8 @@ from core.model.team import Json, Person
 from core.model.unit import InquiryRow
 from core.rules import notes
 from core.rules.commands import CONTROLLING, DECIDING
+from core.rules.several import COUNTS
+from core.rules.voting import SAME_PRESS_MS
 
 TAKEN = frozenset(
     {
@@ -74,7 +76,10 @@ async def _send(house: House, person: Person, name: str, *arguments: str) -> Del
 async def _decide(parsed: argparse.Namespace, house: House) -> int:
     person = person_of(parsed, house.teams.current())
     text = " ".join(getattr(parsed, "text", ())) or getattr(parsed, "reason", "")
-    inquiry = await the_only("inquiry", parsed.id, house.store.read.inquiry_ids)
+    typed = [parsed.id] if isinstance(parsed.id, str) else list(parsed.id)
+    if len(typed) > 1:
+        return await _approve_several(house, person, typed, text)
+    inquiry = await the_only("inquiry", typed[0], house.store.read.inquiry_ids)
     row = await _row(house, inquiry)
     show_whole(house, row)
     if parsed.command == "approve" and row.inquiry.label is Label.SINGLE and not row.inquiry.state.final:
@@ -82,6 +87,28 @@ async def _decide(parsed: argparse.Namespace, house: House) -> int:
     else:
         delivered = await _send(house, person, parsed.command, inquiry, text)
     return await _told(house, inquiry, delivered)
+
+
+async def _approve_several(house: House, person: Person, typed: list[str], reason: str) -> int:
+    """All of them or none; what needs a second press gets it as a single one does."""
+    ids = [await the_only("inquiry", one, house.store.read.inquiry_ids) for one in typed]
+    for inquiry in dict.fromkeys(ids):
+        show_whole(house, await _row(house, inquiry))
+    delivered = await _send(house, person, "approve", *ids, reason)
+    if _notes(delivered) == {notes.CONFIRM}:
+        await _press_again(house, " ".join(ids))
+        delivered = await _send(house, person, "approve", *ids, reason)
+    if not _notes(delivered) <= COUNTS:
+        raise TerminalError("\n".join(delivered.lines))
+    print("\n".join(delivered.lines))
+    if not delivered.engine_up:
+        print("What is approved runs when signoff is up.")
+    return 0
+
+
+def _notes(delivered: Delivered) -> set[str]:
+    """What each of several came to, behind its id."""
+    return {said.partition(": ")[2] for text in delivered.lines for said in text.splitlines()}
 
 
 async def _approve_alone(house: House, person: Person, row: InquiryRow, reason: str) -> Delivered:
@@ -93,10 +120,16 @@ async def _approve_alone(house: House, person: Person, row: InquiryRow, reason: 
         delivered = await _send(house, person, "approve", inquiry, reason)
         if not (await _row(house, inquiry)).inquiry.pressed_once:
             return delivered
+    await _press_again(house, inquiry)
+    return await _send(house, person, "approve", inquiry, reason)
+
+
+async def _press_again(house: House, inquiry: str) -> None:
+    """Raises TerminalError if a person at a terminal does not. Never so fast that both count as one."""
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if at_terminal and _ask(PRESS_AGAIN).strip().lower() not in {"a", "approve"}:
         raise TerminalError("not approved", f"`signoff deny {inquiry} --reason T` says no")
-    return await _send(house, person, "approve", inquiry, reason)
+    await house.clock.sleep(SAME_PRESS_MS / 1000)
 
 
 def _ask(question: str) -> str:

@@ -7,8 +7,10 @@ import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from bots.app import House, Workspace, set_up_log
 from core.model.errors import DeniedError, SignoffError, TerminalError
@@ -97,6 +99,18 @@ def conversation_of(house: House) -> Conversation:
     """A thread of the command's own, so that its answers can be told from all others."""
     team = house.teams.current()
     return Conversation(platform=PLATFORM, account=team.name, channel=os_user(), thread=house.ids.token())
+
+
+def moment_of(typed: str | None, zone: str) -> int:
+    """A day, or a day and a time, of the team's zone, as UTC milliseconds; 0 for nothing typed. Raises UsageError."""
+    if typed is None:
+        return 0
+    try:
+        moment = datetime.fromisoformat(typed)
+    except ValueError:
+        raise UsageError(f"{typed[:40]} is no date", "2026-01-31, or 2026-01-31T09:00") from None
+    at = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+    return int(at.timestamp() * 1000)
 
 
 async def the_only(kind: str, typed: str, find: Callable[[str], Awaitable[tuple[_Id, ...]]]) -> _Id:

@@ -54,9 +54,11 @@ SCREENS_MAX: Final = 4
 FILES_MAX: Final = 10
 GROUP_OVER: Final = 8
 ITEM_MAX: Final = 280
+TELLING_MIN: Final = 500
 BRANCHES_MAX: Final = 6
 
 _V2: Final = 1 << 15
+_MARKS: Final = 1 << 28  # far from the numbers that Discord gives, and no more than 32 bits
 _SILENT: Final[Body] = {"parse": []}
 _COLOURS: Final = {"good": 0x2E7D32, "bad": 0xC62828, "warn": 0xF9A825, "plain": 0x5865F2, "over": 0x747F8D}
 _STYLES: Final = {"good": 3, "bad": 4}
@@ -88,6 +90,11 @@ class Message:
     body: Body
     upload: Upload | None = None
     artifact: str = ""
+
+    @property
+    def is_card(self) -> bool:
+        """Components of the second version. A message that has become one never becomes anything else."""
+        return bool(self.body.get("flags", 0) & _V2)
 
 
 Messages = tuple[Message, ...]
@@ -121,6 +128,20 @@ def nonce(post: Post, part: int) -> str:
     return digest_of("discord", post.id, part)[:NONCE_MAX]
 
 
+def marked(body: Body, post: Post, part: int) -> Body:
+    """As it is created: with a key for now, and what of it stays when the key is forgotten."""
+    keyed = {**body, "nonce": nonce(post, part), "enforce_nonce": True}
+    if body.get("components"):
+        first, *others = body["components"]
+        keyed["components"] = [{**first, "id": mark(post, part)}, *others]
+    return keyed
+
+
+def mark(post: Post, part: int) -> int:
+    """A component's number, which Discord keeps as long as the message."""
+    return _MARKS | int(digest_of("mark", post.id, part)[:7], 16)
+
+
 def attached(message: Message, found: tuple[str, bytes] | None) -> Message:
     """The message with its file, or with a line that says there is none."""
     name = file_name(found[0] if found else message.artifact)
@@ -135,28 +156,30 @@ def file_name(name: str) -> str:
     return _UNSAFE.sub("_", last).strip(". ")[-FILE_NAME_MAX:] or words.FILE
 
 
-def is_same(sent: Body, post: Post, part: int, body: Body) -> bool:
-    """Whether a message of our own that was found on Discord is this part of the post."""
+def is_same(sent: Body, post: Post, part: int, message: Message, answers: str) -> bool:
+    """Whether a message of our own that was found on Discord is this part of the post. Talk keeps nothing of its own:
+    it reads the same, and answers the same message; see `is_telling`.
+    """
     if sent.get("nonce"):
         return str(sent["nonce"]) == nonce(post, part)
-    ours = controls_of(body.get("components"))
-    if ours:
-        return ours == controls_of(sent.get("components"))
-    content = body.get("content")
-    return bool(content) and isinstance(content, str) and sent.get("content") == content.strip()
+    if message.is_card:
+        components = sent.get("components")
+        marks = (
+            [some.get("id") for some in components if isinstance(some, dict)] if isinstance(components, list) else []
+        )
+        return mark(post, part) in marks
+    reference = sent.get("message_reference")
+    answered = str(reference.get("message_id") or "") if isinstance(reference, dict) else ""
+    content = message.body.get("content")
+    same = bool(content) and isinstance(content, str) and sent.get("content") == content.strip()
+    return same and bool(sent.get("attachments")) == (message.upload is not None) and answered in {"", answers}
 
 
-def controls_of(components: object) -> frozenset[str]:
-    """Every control in a tree of components."""
-    found: set[str] = set()
-    left = list(components) if isinstance(components, list) else []
-    while left:
-        some = left.pop()
-        if isinstance(some, dict):
-            control, inner = some.get("custom_id"), some.get("components")
-            found |= {control} if isinstance(control, str) else set()
-            left += [some.get("accessory"), *(inner if isinstance(inner, list) else ())]
-    return frozenset(found)
+def is_telling(view: View, message: Message) -> bool:
+    """Whether nothing else that we ever say there reads the same: it is marked, names its request, or is long."""
+    content = message.body.get("content") or ""
+    task = short(view.task) if isinstance(view, Answer | StatusLine) else ""
+    return message.is_card or len(content) >= TELLING_MIN or (bool(task) and task in content)
 
 
 # --- Talk -----------------------------------------------------------------------------------------------------------
@@ -193,7 +216,7 @@ def _plain(text: str) -> markdown.Blocks:
 
 
 def _answer(view: Answer) -> Messages:
-    head = f"{_speaker(view.speaker)}{SEPARATOR}{inert(short(view.task))}\n"
+    head = f"{_speaker(view.speaker)}{SEPARATOR}{fitted(short(view.task), 40)}\n"
     lists = (
         (words.CHANGED, view.changed),
         (words.RISKS, view.risks),

@@ -1,7 +1,8 @@
 """Discord as a platform: what a process that runs for months keeps, and how posts get there.
 
 Sending is KEYED: a message carries a nonce made of its post's id, and Discord shows two with one nonce once, for some
-minutes; after these we look for it in the channel's history.
+minutes; after these we look for it in the channel's history. Law: what may be another of our messages is not taken for
+the one that is looked for. To say a thing twice is better than never.
 """
 
 from __future__ import annotations
@@ -11,13 +12,20 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bots.discord import cards, wire, words
 from bots.discord.memory import HANDLE_MS_MAX, Memory
-from core.model.errors import AmbiguousError, AuthenticationError, RetryableError, SignoffError, TerminalError
+from core.model.errors import (
+    AmbiguousError,
+    AuthenticationError,
+    RateLimitedError,
+    RetryableError,
+    SignoffError,
+    TerminalError,
+)
 from core.model.events import Attachment, Conversation
 from core.model.views import Line, Post, StatusLine
 from core.ports import Clock, Health, Ids, Intake, Platform, Sending, Shelf
@@ -33,12 +41,15 @@ GATEWAY_URL: Final = "SIGNOFF_DISCORD_GATEWAY_URL"
 
 NONCE_MS_MAX: Final = 120_000
 LOOK_BACK_MS: Final = 10_000  # our clock and Discord's may differ
+START_MS: Final = 1_000  # what an earlier process sent is older than this
 PAGES_MAX: Final = 5
 PAGE: Final = 100
 TYPING_MS: Final = 8_000  # Discord shows it for ten seconds
 TYPING_SECONDS: Final = 2.0
+THREAD_SECONDS: Final = 8.0
+CARD: Final = "card"
 ACKNOWLEDGED_SECONDS: Final = 3.0
-FETCH_BYTES_MAX: Final = 25_000_000
+FETCH_BYTES_MAX: Final = 20_000_000
 ARCHIVE_MINUTES: Final = 1_440
 PRIVATELY: Final = "private:"
 
@@ -130,6 +141,8 @@ class Discord(Platform):
                 receipt = PRIVATELY
             else:
                 receipt = await self._edit(rest, edits, message) or await self._create(rest, post, part, message)
+                if _is_replaced(edits, message):
+                    await self._remove(rest, edits)
             self._memory.sent_at_ms = self._clock.now_ms()
             if isinstance(post.view, StatusLine) and not post.view.done:
                 await self._type(rest, receipt.partition(":")[0])
@@ -142,17 +155,23 @@ class Discord(Platform):
         return cards.attached(message, await asyncio.to_thread(self._shelf.read, message.artifact))
 
     async def _edit(self, rest: Rest, receipt: str, message: cards.Message) -> str:
-        """The receipt, or "" where there is nothing to edit any more."""
-        channel, _, sent = receipt.partition(":")
-        if not (channel.isdigit() and sent.isdigit()):
+        """The receipt, or "" where there is nothing to edit any more. Text becomes a card when its text is taken away;
+        a card never becomes text again.
+        """
+        channel, was_card, sent = _parsed(receipt)
+        if not sent or _is_replaced(receipt, message):
             return ""
+        becomes: cards.Body = (
+            {"content": None, "embeds": [], "attachments": []} if message.is_card and not was_card else {}
+        )
         for again in (False, True):
             try:
                 await rest.call(
                     "PATCH",
                     "/channels/{channel_id}/messages/{message_id}",
-                    body=message.body,
+                    body={**message.body, **becomes},
                     upload=message.upload,
+                    waits=False,
                     channel_id=channel,
                     message_id=sent,
                 )
@@ -162,45 +181,59 @@ class Discord(Platform):
                     return ""
                 if code != wire.THREAD_ARCHIVED or again:
                     raise
-                await rest.call("PATCH", "/channels/{channel_id}", body={"archived": False}, channel_id=channel)
+                body = {"archived": False}
+                await rest.call("PATCH", "/channels/{channel_id}", body=body, waits=False, channel_id=channel)
             else:
                 break
-        return receipt
+        return _receipt(channel, sent, is_card=message.is_card)
+
+    async def _remove(self, rest: Rest, receipt: str) -> None:
+        """What another message stands for now. If it cannot be removed, its buttons say so when they are pressed."""
+        channel, _, sent = _parsed(receipt)
+        path = "/channels/{channel_id}/messages/{message_id}"
+        try:
+            await rest.call("DELETE", path, seconds=THREAD_SECONDS, channel_id=channel, message_id=sent)
+        except SignoffError as error:
+            log.info("discord.not-removed", why=str(error))
 
     async def _create(self, rest: Rest, post: Post, part: int, message: cards.Message) -> str:
         place = post.conversation
         target, refused = await self._target(rest, place)
-        body = _keyed(message.body, post, part)
-        answered = (post.reply_to or "").rsplit(":", 1)[-1]
-        if target == place.channel and place.thread:
-            answered = place.thread  # there can be no thread: at least it is plain what is answered
-        if answered.isdigit() and answered != target:
-            body["message_reference"] = {"message_id": answered, "fail_if_not_exists": False}
         try:
-            return await self._post(rest, target, body, message)
+            return await self._post(rest, target, post, part, message)
         except TerminalError as error:
             if getattr(error, "code", 0) != wire.UNKNOWN_CHANNEL or not place.thread or target == place.channel:
                 raise
             self._memory.threads.drop(place.thread)
-            if refused is None or refused.status != 403:
+            # There never was a thread: it may not be made, or the message that it would belong to was taken back.
+            if refused is None or (refused.status != 403 and refused.code != wire.UNKNOWN_MESSAGE):
                 raise
             self._memory.threads.keep(place.thread, value=False)
-            body["message_reference"] = {"message_id": place.thread, "fail_if_not_exists": False}
-            return await self._post(rest, place.channel, body, message)
+            return await self._post(rest, place.channel, post, part, message)
 
-    async def _post(self, rest: Rest, channel: str, body: cards.Body, message: cards.Message) -> str:
+    async def _post(self, rest: Rest, channel: str, post: Post, part: int, message: cards.Message) -> str:
+        body, key = cards.marked(message.body, post, part), cards.nonce(post, part)
+        if answers := _answered(post, channel):
+            body["message_reference"] = {"message_id": answers, "fail_if_not_exists": False}
+        if self._memory.tried.find(key) is None:
+            began_ms = self._clock.now_ms() - START_MS
+            newest = self._memory.last.find(channel) or int(wire.snowflake_at(began_ms))
+            self._memory.tried.keep(key, newest)
         sent = await rest.call(
             "POST",
             "/channels/{channel_id}/messages",
             body=body,
             upload=message.upload,
             creates=True,
+            waits=False,
             channel_id=channel,
         )
         number = wire.id_of(sent if isinstance(sent, dict) else {}, "id")
         if not number:
             raise AmbiguousError(words.UNKNOWN_OUTCOME)
-        return f"{channel}:{number}"
+        self._memory.sent.keep(number, key)
+        self._memory.last.keep(channel, int(number))
+        return _receipt(channel, number, is_card=message.is_card)
 
     async def _target(self, rest: Rest, place: Conversation) -> tuple[str, RefusedError | None]:
         """Where to post; the thread is made from the message it belongs to if it is not there. With what Discord said
@@ -218,6 +251,8 @@ class Discord(Platform):
                 "POST",
                 "/channels/{channel_id}/messages/{message_id}/threads",
                 body={"name": name, "auto_archive_duration": ARCHIVE_MINUTES},
+                waits=False,
+                seconds=THREAD_SECONDS,
                 channel_id=place.channel,
                 message_id=place.thread,
             )
@@ -233,19 +268,22 @@ class Discord(Platform):
             return
         self._memory.typed_at_ms.keep(channel, now_ms)
         try:
-            await rest.call("POST", "/channels/{channel_id}/typing", seconds=TYPING_SECONDS, channel_id=channel)
+            path = "/channels/{channel_id}/typing"
+            await rest.call("POST", path, waits=False, seconds=TYPING_SECONDS, channel_id=channel)
         except SignoffError as error:
             log.debug("discord.not-typing", why=str(error))
 
     # --- Private lines ----------------------------------------------------------------------------------------------
 
     async def _whisper(self, rest: Rest, post: Post, line: Line, part: int, message: cards.Message) -> None:
-        """Where only one person sees it, or nowhere."""
+        """Where only one person sees it, or nowhere. Raises RateLimitedError: a limit only takes time."""
         try:
             if await self._ephemeral(rest, line, message):
                 return
             channel = await self._direct(rest, post.conversation, line.to)
-            await self._post(rest, channel, _keyed(message.body, post, part), message)
+            await self._post(rest, channel, post, part, message)
+        except RateLimitedError:
+            raise
         except SignoffError as error:
             log.info("discord.not-told", post=post.id, why=str(error))
 
@@ -284,32 +322,43 @@ class Discord(Platform):
 
     async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         private = isinstance(post.view, Line) and post.view.private
-        if edits or private or self._clock.now_ms() - post.at_ms < NONCE_MS_MAX:
-            return None  # an edit may be made again, and Discord still knows the nonce
+        if private or self._clock.now_ms() - post.at_ms < NONCE_MS_MAX:
+            return None  # Discord still knows the nonce
+        message = await self._message(post, part)
+        if _parsed(edits)[2] and not _is_replaced(edits, message):
+            return None  # an edit may be made again
+        tried = self._memory.tried.find(cards.nonce(post, part))
+        if tried is None and not cards.is_telling(post.view, message):
+            return None  # an earlier process sent it, and "done" may be said for many things
         place = post.conversation
-        flat = not place.thread or self._memory.threads.find(place.thread) is False
-        channel = place.channel if flat else place.thread
-        body = (await self._message(post, part)).body
-        after = wire.snowflake_at(post.at_ms - LOOK_BACK_MS)
+        no_thread = not place.thread or self._memory.threads.find(place.thread) is False
         async with self._session() as rest:
-            for _ in range(PAGES_MAX):
+            for channel in (place.channel,) if no_thread else (place.thread, place.channel):
                 try:
-                    found = await rest.call(
-                        "GET",
-                        "/channels/{channel_id}/messages",
-                        query={"after": after, "limit": str(PAGE)},
-                        channel_id=channel,
-                    )
-                except TerminalError:
-                    return None  # there is no such place, so it holds nothing; sending says why
-                messages = wire.list_of({"found": found}, "found")
-                for message in messages:
-                    ours = wire.id_of(wire.dict_of(message, "author"), "id") == self._memory.me or not self._memory.me
-                    if ours and cards.is_same(dict(message), post, part, body):
-                        return f"{channel}:{wire.id_of(message, 'id')}"
-                if len(messages) < PAGE:
-                    return None
-                after = str(max(int(wire.id_of(message, "id") or "0") for message in messages))
+                    return await self._found(rest, channel, post, part, message, tried or 0)
+                except TerminalError as error:
+                    log.debug("discord.no-such-place", why=str(error))  # so it holds nothing; sending says why
+        return None
+
+    async def _found(
+        self, rest: Rest, channel: str, post: Post, part: int, message: cards.Message, newer_than: int
+    ) -> str | None:
+        """The receipt, if a channel's history has it. Raises TerminalError where there is none to read."""
+        key, answers = cards.nonce(post, part), _answered(post, channel)
+        after = max(int(wire.snowflake_at(post.at_ms - LOOK_BACK_MS)), newer_than)
+        for _ in range(PAGES_MAX):
+            query = {"after": str(after), "limit": str(PAGE)}
+            found = await rest.call("GET", "/channels/{channel_id}/messages", query=query, channel_id=channel)
+            page = wire.list_of({"found": found}, "found")
+            for sent in page:
+                number = wire.id_of(sent, "id")
+                ours = wire.id_of(wire.dict_of(sent, "author"), "id") == self._memory.me or not self._memory.me
+                anothers = self._memory.sent.find(number) not in {None, key}
+                if ours and not anothers and cards.is_same(dict(sent), post, part, message, answers):
+                    return _receipt(channel, number, is_card=message.is_card)
+            if len(page) < PAGE:
+                break
+            after = max(int(wire.id_of(sent, "id") or "0") for sent in page)
         return None
 
     async def roles(self, account: str, conversation: Conversation) -> frozenset[str]:
@@ -363,8 +412,30 @@ async def _module(name: str) -> ModuleType:
     return await asyncio.to_thread(importlib.import_module, f"bots.discord.{name}")
 
 
-def _keyed(body: cards.Body, post: Post, part: int) -> dict[str, Any]:
-    return {**body, "nonce": cards.nonce(post, part), "enforce_nonce": True}
+def _receipt(channel: str, message: str, *, is_card: bool) -> str:
+    return f"{channel}:{CARD}:{message}" if is_card else f"{channel}:{message}"
+
+
+def _parsed(receipt: str) -> tuple[str, bool, str]:
+    """Channel, whether it is a card, and message; without a message if it names none."""
+    channel, *kind, sent = receipt.split(":") if ":" in receipt else ("", "")
+    return (channel, kind == [CARD], sent) if channel.isdigit() and sent.isdigit() else ("", False, "")
+
+
+def _is_replaced(receipt: str, message: cards.Message) -> bool:
+    """A card is to become text: Discord does not do that."""
+    return _parsed(receipt)[1] and not message.is_card
+
+
+def _answered(post: Post, channel: str) -> str:
+    """The message it answers there, "" for none."""
+    place = post.conversation
+    if channel not in {place.channel, place.thread}:
+        return ""  # somebody's private chat
+    answers = (post.reply_to or "").rsplit(":", 1)[-1]
+    if channel == place.channel and place.thread:
+        answers = place.thread  # there can be no thread: at least it is plain what is answered
+    return answers if answers.isdigit() and answers != channel else ""
 
 
 def _reference(ref: str) -> wire.Data:

@@ -30,6 +30,9 @@ from core.rules.text import one_line
 
 MARK: Final = "discord.heard"
 COMMANDS: Final = "discord.commands"
+DIRECTS: Final = "discord.direct"
+FIRST: Final = "discord.first"
+DIRECTS_MAX: Final = 200
 OVERLAP_MS: Final = 30_000
 MARK_SECONDS: Final = 60.0
 READY_SECONDS_MAX: Final = 60.0
@@ -41,6 +44,7 @@ EARLIER_MAX: Final = 20
 EARLIER_SECONDS: Final = 1.5
 ANCHOR_SECONDS: Final = 2.0
 PROMISE_SECONDS: Final = 4.0
+NEWS_MS_MAX: Final = 600_000  # whoever invites a bot before starting it for the first time is greeted within this
 ARCHIVED_AFTER_MS: Final = 3_300_000  # threads that are silent for an hour may be archived, and are not told of then
 THREAD_NAME_MAX: Final = 80
 
@@ -66,6 +70,8 @@ class Receiver:
         self._paging = asyncio.Semaphore(PAGES_AT_ONCE)
         self._ready = asyncio.Event()
         self._mark_ms = 0
+        self._first_ms = 0  # when this bot connected for the first time
+        self._directs: list[str] = []  # private chats, the latest last: Discord does not list them
         self._tasks = asyncio.TaskGroup()
 
     async def run(self, gateway_url: str) -> None:
@@ -76,6 +82,11 @@ class Receiver:
         else:
             self._mark_ms = self._clock.now_ms()
             await self._intake.note(MARK, wire.snowflake_at(self._mark_ms))
+        first = await self._intake.recall(FIRST)
+        self._first_ms = int(first) if first.isdigit() else self._mark_ms
+        if not first:
+            await self._intake.note(FIRST, str(self._first_ms))
+        self._directs = [some for some in (await self._intake.recall(DIRECTS)).split(",") if some.isdigit()]
         async with self._tasks as tasks:
             tasks.create_task(listen(self._rest, gateway_url, self._hear, self._alive))
             tasks.create_task(self._become_ready())
@@ -201,8 +212,10 @@ class Receiver:
             self._enqueue(
                 f"archived {guild_id}", lambda: self._page_archived(guild_id, frozenset(spots)), self._mark_ms
             )
-        added = wire.added(guild, self._clock.now_ms())
-        if added is not None:
+        now_ms = self._clock.now_ms()
+        added = wire.added(guild, now_ms)
+        # Discord tells of every server at every connection: where the bot has long been, nobody waits for a greeting.
+        if added is not None and wire.joined_ms(guild) >= min(self._first_ms, now_ms - NEWS_MS_MAX):
             self._enqueue(f"added {guild_id}", lambda: self._accept(added))
         self._awaited.discard(guild_id)
 
@@ -257,9 +270,17 @@ class Receiver:
         raise AssertionError
 
     async def _page_directs(self) -> None:
-        """Private chats that the team has been in: Discord lists no others."""
-        for place in await self._intake.threads(wire.NAME, wire.DIRECT):
-            self._enqueue(place.channel, self._pager(place.channel, ""), self._mark_ms)
+        """Private chats that we know of."""
+        places = [place.channel for place in await self._intake.threads(wire.NAME, wire.DIRECT)]
+        for channel in dict.fromkeys((*self._directs, *places)):
+            self._enqueue(channel, self._pager(channel, ""), self._mark_ms)
+
+    async def _keep_direct(self, channel: str) -> None:
+        """So that the next connection reads it."""
+        if channel in self._directs:
+            return
+        self._directs = [*self._directs, channel][-DIRECTS_MAX:]
+        await self._intake.note(DIRECTS, ",".join(self._directs))
 
     async def _page_archived(self, guild: str, active: frozenset[str]) -> None:
         """Threads of ours that have been silent so long that Discord does not list them."""
@@ -277,6 +298,8 @@ class Receiver:
             return
         if where.parent and event.addressed and not isinstance(wire.typed(event), CommandReceived):
             event = await self._with_earlier(event)
+        if event.conversation.account == wire.DIRECT:
+            await self._keep_direct(event.conversation.channel)
         typed = wire.typed(event)
         if isinstance(typed, MessageReceived) and not where.parent and typed.conversation.thread:
             self._memory.names.keep(typed.conversation.thread, one_line(typed.text, THREAD_NAME_MAX))
@@ -324,11 +347,16 @@ class Receiver:
             return False
         card = await self._intake.card(event.control)
         form = forms.modal(event.control, card) if card is not None else None
-        return form is not None and await self._respond(some, {"type": 9, "data": form})
+        if form is not None:
+            # A form that does not open is pressed for again: without its words the press would mean something else.
+            await self._respond(some, {"type": 9, "data": form})
+        return form is not None
 
     async def _take(self, some: wire.Interaction) -> None:
-        handle = Handle(application=some.application, token=some.token, at_ms=self._clock.now_ms())
-        self._memory.handles.keep(some.event.key, handle)
+        handle = self._memory.handles.find(some.event.key)  # told again: the first may be acknowledged already
+        if handle is None:
+            handle = Handle(application=some.application, token=some.token, at_ms=self._clock.now_ms())
+            self._memory.handles.keep(some.event.key, handle)
         if some.asks:
             await self._intake.accept(wire.asked(some, await self._anchor(some)))
         else:
@@ -349,11 +377,14 @@ class Receiver:
         return True
 
     async def _take_back(self, handle: Handle) -> None:
-        """Discord shows that the bot thinks until it answers. What is answered in public ends that."""
+        """Discord shows that the bot thinks until it answers there; what is answered in public is not seen to. What is
+        private and comes later goes into the private chat.
+        """
         try:
             async with asyncio.timeout(PROMISE_SECONDS):
                 await handle.used.wait()
         except TimeoutError:
+            handle.at_ms = 0
             path = "/webhooks/{webhook_id}/{webhook_token}/messages/@original"
             try:
                 await self._rest.call("DELETE", path, webhook_id=handle.application, webhook_token=handle.token)

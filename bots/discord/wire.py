@@ -176,6 +176,11 @@ def added(guild: Data, at_ms: int) -> BotAdded | None:
     )
 
 
+def joined_ms(guild: Data) -> int:
+    """When the bot came into a server, 0 if that is not told."""
+    return _iso_ms(text_of(guild, "joined_at"))
+
+
 def conversation(message: Data, where: Spot) -> Conversation | None:
     """Where a message belongs: what is said at the top of a channel begins a thread of its own."""
     channel, message_id = id_of(message, "channel_id"), id_of(message, "id")

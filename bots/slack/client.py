@@ -92,7 +92,7 @@ class Slack(Platform):
         return receipt
 
     async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
-        return await self._voice.find(await self._web(), post, edits, part, self._me)
+        return await self._voice.find(await self._web(), post, edits, part)
 
     async def roles(self, account: str, conversation: Conversation) -> frozenset[str]:
         """Who cannot be looked up holds none."""

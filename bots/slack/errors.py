@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bots.slack import words
-from core.model.errors import TerminalError
+from core.model.errors import RetryableError, TerminalError
 
 
 class SlackRefusedError(TerminalError):
@@ -21,3 +21,10 @@ class SlackPlaceError(TerminalError):
     def __init__(self, code: str) -> None:
         super().__init__(f"{words.GONE} ({code})", words.INVITE)
         self.code = code
+
+
+class SlackUnreadError(RetryableError):
+    """There is more than was read; what was read has been handed out."""
+
+    def __init__(self) -> None:
+        super().__init__(words.MORE_TO_READ)

@@ -96,14 +96,14 @@ def _selectable(options: tuple[str, ...]) -> bool:
 
 
 def _element(question: Question) -> Json:
-    name = clip(question.name, NAME_MAX)
+    name = {"action_id": clip(question.name, NAME_MAX)} if question.name else {}
     if question.options and _selectable(question.options):
         options = [{"text": plain(option, OPTION_MAX), "value": option} for option in question.options]
         now = [option for option in options if option["value"] == question.value]
-        select: Json = {"type": "static_select", "action_id": name, "options": options}
+        select: Json = {"type": "static_select", "options": options, **name}
         return {**select, "initial_option": now[0]} if now else select
     long = question.long or "\n" in question.value
-    text: Json = {"type": "plain_text_input", "action_id": name, "multiline": long}
+    text: Json = {"type": "plain_text_input", "multiline": long, **name}
     return {**text, "initial_value": clip(question.value, INITIAL_MAX)} if question.value else text
 
 

@@ -7,9 +7,9 @@ opened first, because its trigger lives three seconds. Order is kept within a co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, assert_never
 from weakref import WeakValueDictionary
@@ -33,7 +33,7 @@ AGAIN_SECONDS: Final = 0.6
 ANCHOR_SECONDS: Final = 2.0
 EARLIER_SECONDS: Final = 1.5
 EARLIER_READ: Final = 200
-SETTLED_SECONDS: Final = 1.0  # how long what is live waits for what was missed, to keep the order
+SETTLED_MS: Final = 1_000  # how long what is live waits for what was missed, to keep the order
 NAMES_MAX: Final = 500
 ANCHORS_MAX: Final = 200
 
@@ -56,6 +56,7 @@ class Hearing:
     ) -> None:
         self.lookback = lookback
         self.settled = asyncio.Event()  # what was missed before this connection has been read back
+        self._patient_until_ms = 0
         self._web = web
         self._me = me
         self._intake = intake
@@ -94,7 +95,7 @@ class Hearing:
         self._voice.remember(event.key, response_url)
         return await self._intake.accept(event)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _lane(self, event: MessageReceived) -> AsyncIterator[None]:
         lock = self._lanes.setdefault(event.conversation.key, asyncio.Lock())
         async with lock:
@@ -106,13 +107,18 @@ class Hearing:
         """What came by itself lets what was missed go first, for a moment."""
         self.lookback.came(found.event.key, found.ts)
         async with self._lane(found.event):
-            if not self.settled.is_set():
-                try:
-                    async with asyncio.timeout(SETTLED_SECONDS):
-                        await self.settled.wait()
-                except TimeoutError:
-                    pass
+            await self._settle()
             await self._take(found)
+
+    async def _settle(self) -> None:
+        """However much was missed, what is live has to be acknowledged: all of it together waits a moment only."""
+        now_ms = self._clock.monotonic_ms()
+        self._patient_until_ms = self._patient_until_ms or now_ms + SETTLED_MS
+        if self.settled.is_set() or now_ms >= self._patient_until_ms:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout((self._patient_until_ms - now_ms) / 1000):
+                await self.settled.wait()
 
     async def again(self, found: wire.Spoken) -> bool:
         """A message that was read back. True: it is for the team, and was not known."""
@@ -128,7 +134,9 @@ class Hearing:
                 event = msgspec.structs.replace(event, earlier=await self._earlier(found))
             new = await self._accept(event)
             edit = wire.edit_of(found, self._me)
-            if not new and edit is not None:
+            if new:
+                await self.lookback.first_read(found)
+            elif edit is not None and not self.lookback.is_behind(event.key, found.edited):
                 await self._accept(edit)
         self.lookback.kept(event.key, found.ts)
         return new
@@ -136,7 +144,8 @@ class Hearing:
     async def _rewritten(self, found: wire.Rewritten) -> None:
         self.lookback.came(found.event.key, found.ts)
         async with self._lane(found.message):
-            if found.message.addressed or await self._intake.concerns(found.message):
+            seen = self.lookback.is_behind(found.message.key, found.edited)
+            if not seen and (found.message.addressed or await self._intake.concerns(found.message)):
                 await self._accept(found.event)
         self.lookback.kept(found.event.key, found.ts)
 

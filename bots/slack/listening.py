@@ -28,6 +28,7 @@ from core.model.errors import AuthenticationError, RetryableError, SignoffError
 
 HEARTBEAT_SECONDS: Final = 10.0  # a ping that is not answered within half of it ends the connection
 HELLO_SECONDS: Final = 15
+CLOSE_SECONDS: Final = 1.0  # for the other side to say goodbye as well
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 
@@ -43,6 +44,7 @@ class Ears:
     def __init__(self, api: Web, hear: Hear, noticed: Callable[[], None], *, signing_secret: str = "") -> None:
         self._hear = hear
         self._noticed = noticed
+        self._proxy = api.client.proxy
         self._app = AsyncApp(
             name="signoff",
             logger=api.logger,
@@ -62,6 +64,9 @@ class Ears:
         except SignoffError as error:
             log.warning("slack.not-taken", why=str(error))
             return BoltResponse(status=503, body="")
+        except Exception:  # Bolt would answer 500 and say it to a log that is silent
+            log.exception("slack.broke")
+            raise
         return BoltResponse(status=200, body={"response_type": "ephemeral", "text": text} if text else "")
 
     # --- Socket Mode ------------------------------------------------------------------------------------------------
@@ -72,7 +77,12 @@ class Ears:
         """
         try:
             async with session.ws_connect(
-                url, autoping=False, heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_BYTES_MAX
+                url,
+                autoping=False,
+                heartbeat=HEARTBEAT_SECONDS,
+                max_msg_size=MESSAGE_BYTES_MAX,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+                proxy=self._proxy,
             ) as socket:
                 async with asyncio.timeout(HELLO_SECONDS):
                     first = await socket.receive()
@@ -136,7 +146,7 @@ class Ears:
         """For ever. Raises RetryableError when the address cannot be had."""
         site = web.Application(client_max_size=BODY_BYTES_MAX)
         site.router.add_post("/slack/events", self._request)
-        runner = web.AppRunner(site, access_log=None)
+        runner = web.AppRunner(site, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()

@@ -12,11 +12,12 @@ from typing import Final
 from bots.slack import words
 from bots.slack.cards import Message, prefixed
 from bots.slack.markup import Json, cut, escape, passage, rich, run
-from bots.slack.wire import Asked, Me, inner, inners, is_json, is_own, text_of
+from bots.slack.wire import Asked, inner, inners, is_json, text_of
 from core.model.views import Post
 
 METADATA: Final = "signoff_post"
 NAME_MAX: Final = 150
+TAG_DIGITS: Final = 8
 ANCHOR_MAX: Final = 2_000
 QUIET: Final[Json] = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "mrkdwn": False}
 _ICONS: Final = ("red", "large_blue", "large_green", "large_yellow", "large_orange", "large_purple", "large_brown")
@@ -73,14 +74,17 @@ def holds(event: object, post: Post, part: int) -> str:
     return text_of(event, "ts") if same and text_of(metadata, "event_type") == METADATA else ""
 
 
-def holds_file(event: object, me: Me, name: str, size: int) -> str:
-    """The id of a file in a message of ours, by name and size; "" for any other message."""
-    if not is_json(event) or not is_own(event, me):
-        return ""
-    same = (
-        f for f in inners(event, "files") if name in (text_of(f, "name"), text_of(f, "title")) and f.get("size") == size
-    )
-    return next((text_of(file, "id") for file in same), "")
+def holds_file(event: object, title: str) -> str:
+    """The id of the file with this title in a message, "" for any other message. Whoever shares it: it is there."""
+    files = inners(event, "files") if is_json(event) else []
+    return next((text_of(file, "id") for file in files if text_of(file, "title") == title), "")
+
+
+def file_title(name: str, post: Post, part: int) -> str:
+    """What a file is called in Slack's list of files. Slack keeps a title as it was given, and nothing else of an
+    upload that could say which part of which post it was: so the title does.
+    """
+    return f"{name} ({post.id[-TAG_DIGITS:]}-{part})"
 
 
 def file_name(name: str) -> str:

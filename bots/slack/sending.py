@@ -16,7 +16,7 @@ import structlog
 
 from bots.slack import payloads, wire, words
 from bots.slack.cards import Message, Piece, Shared, Upload, pieces
-from bots.slack.errors import SlackPlaceError, SlackRefusedError
+from bots.slack.errors import SlackPlaceError, SlackRefusedError, SlackUnreadError
 from core.model.errors import (
     AmbiguousError,
     AuthenticationError,
@@ -25,7 +25,7 @@ from core.model.errors import (
     SignoffError,
     TerminalError,
 )
-from core.model.views import Line, Post
+from core.model.views import Line, Post, View
 from core.ports import Clock, Shelf
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ SKEW_MS: Final = 60_000  # how far our clock may be from Slack's
 PACE_MS: Final = 1_000  # one message a second in a channel that was once too many
 PACED_MS: Final = 300_000
 WAYS_MAX: Final = 1_000
+LONG_MAX: Final = 8
 WAY_MS: Final = 29 * 60_000  # a response_url is good for 30 minutes
 PRIVATE: Final = "private"
 NOTHING: Final = "nothing"
@@ -68,6 +69,7 @@ class Voice:
         self._by_name = True  # the app may speak under a role's name, as far as is known
         self._slow: dict[str, _Slow] = {}
         self._ways: OrderedDict[str, _Way] = OrderedDict()
+        self._long: OrderedDict[str, tuple[View, tuple[Piece, ...]]] = OrderedDict()
 
     def remember(self, event: str, response_url: str) -> None:
         """Where the person who caused the event can be answered privately, for half an hour."""
@@ -77,8 +79,16 @@ class Voice:
                 self._ways.popitem(last=False)
 
     def pieces(self, post: Post) -> tuple[Piece, ...]:
-        """The messages and files of a post."""
-        return pieces(post.view, self._zone)
+        """The messages and files of a post. Those of a long one are asked for once a part and more: they are kept."""
+        kept = self._long.get(post.id)
+        if kept is not None and kept[0] == post.view:
+            return kept[1]
+        found = pieces(post.view, self._zone)
+        if len(found) > 1:
+            self._long[post.id] = post.view, found
+            while len(self._long) > LONG_MAX:
+                self._long.popitem(last=False)
+        return found
 
     # --- Sending ----------------------------------------------------------------------------------------------------
 
@@ -94,7 +104,7 @@ class Voice:
                     return edits
                 return await self._post(web, post, part, piece)
             case Upload() | Shared():
-                return edits or await self._upload(web, post, piece)
+                return edits or await self._upload(web, post, part, piece)
             case _:
                 assert_never(piece)
 
@@ -110,7 +120,6 @@ class Voice:
         return True
 
     async def _post(self, web: Web, post: Post, part: int, piece: Message) -> str:
-
         channel = post.conversation.channel
         self._pace(channel)
         payload = payloads.posted(post, part, piece, by_name=self._by_name)
@@ -128,7 +137,7 @@ class Voice:
             raise AmbiguousError(words.NO_ANSWER)
         return f"{answer.get('channel') or channel}:{ts}"
 
-    async def _upload(self, web: Web, post: Post, piece: Upload | Shared) -> str:
+    async def _upload(self, web: Web, post: Post, part: int, piece: Upload | Shared) -> str:
         """Nobody sees a file before it is completed, so only that can be ambiguous."""
         name, body = self._content(piece)
         if not name:
@@ -140,7 +149,7 @@ class Voice:
         await web.put(url, body)
         await web.call(
             "files.completeUploadExternal",
-            files=json.dumps([{"id": number, "title": name}]),
+            files=json.dumps([{"id": number, "title": payloads.file_title(name, post, part)}]),
             channel_id=post.conversation.channel,
             thread_ts=post.conversation.thread or None,
         )
@@ -217,30 +226,30 @@ class Voice:
 
     # --- Looking back -----------------------------------------------------------------------------------------------
 
-    async def find(self, web: Web, post: Post, edits: str, part: int, me: wire.Me | None) -> str | None:
+    async def find(self, web: Web, post: Post, edits: str, part: int) -> str | None:
         """As ports.Platform.find_sent."""
         if edits or (isinstance(post.view, Line) and post.view.private):
             return None
         piece = self.pieces(post)[part]
-        name, size = "", 0
+        title = ""
         if isinstance(piece, Upload | Shared):
-            name, body = self._content(piece)
-            size = len(body)
+            name, _ = self._content(piece)
             if not name:
                 return NOTHING
+            title = payloads.file_title(name, post, part)
         channel = post.conversation.channel
         try:
             async for page in self._said_since(web, post):
                 for message in page:
-                    if not name and (ts := payloads.holds(message, post, part)):
+                    if not title and (ts := payloads.holds(message, post, part)):
                         return f"{channel}:{ts}"
-                    if name and me and (number := payloads.holds_file(message, me, name, size)):
+                    if title and (number := payloads.holds_file(message, title)):
                         return f"{channel}:file:{number}"
         except AuthenticationError as error:
             raise RetryableError(error.what, error.remedy) from error
         except SlackPlaceError:
             return None  # sending will say so
-        except TerminalError as error:
+        except (TerminalError, SlackUnreadError) as error:
             raise AmbiguousError(error.what, error.remedy) from error
         return None
 

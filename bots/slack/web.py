@@ -1,12 +1,13 @@
 """Slack's Web API: one method that calls, and errors that say who must act. Client side; loaded when it is needed.
 
-Laws of this file. Nothing is tried again here: the outbox waits, and knows how long. The bot's token goes to the API's
-own host and to Slack's, never elsewhere. What was cut off after the request was written is `AmbiguousError`.
+Laws of this file. Nothing that is said is tried again here: the outbox waits, and knows how long. The bot's token goes
+to the API's own host and to Slack's, never elsewhere. What was cut off after it was written is `AmbiguousError`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bots.slack import words
-from bots.slack.errors import SlackPlaceError, SlackRefusedError
+from bots.slack.errors import SlackPlaceError, SlackRefusedError, SlackUnreadError
 from core.model.errors import AmbiguousError, AuthenticationError, RateLimitedError, RetryableError, TerminalError
 
 API_URL: Final = "https://slack.com/api/"
@@ -28,7 +29,7 @@ FILE_SECONDS: Final = 60
 FILE_BYTES_MAX: Final = 20 * 1024 * 1024
 RETRY_SECONDS: Final = 30
 PAGES_MAX: Final = 50
-WAITS_MAX: Final = 10
+WAITS_MAX: Final = 5
 
 _GET: Final = frozenset({"conversations.history", "conversations.replies", "users.conversations", "usergroups.list"})
 _FORM: Final = frozenset(
@@ -157,29 +158,36 @@ class Web:
 
     def _on(self, session: aiohttp.ClientSession) -> AsyncWebClient:
         """The same client on these connections."""
-        client = AsyncWebClient.__new__(AsyncWebClient)
-        client.__dict__.update(self.client.__dict__)
+        client = copy.copy(self.client)
         client.session = session
         return client
 
-    async def pages(self, method: str, name: str, *, patient: bool = False, **given: Any) -> AsyncIterator[list[Any]]:
-        """Lists called `name`, page by page. `patient`: wait as long as Slack asks for."""
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
+    async def pages(
+        self, method: str, name: str, *, patient: bool = False, whole: bool = False, **given: Any
+    ) -> AsyncIterator[list[Any]]:
+        """Lists called `name`, page by page. `patient`: wait and ask again. `whole`: to the end, however far that is;
+        otherwise raises SlackUnreadError after some pages if there are more.
+        """
+        cursor, left = None, PAGES_MAX
+        while whole or left:
+            left -= 1
             answer = await self._patiently(patient, method, cursor=cursor, **given)
             found = answer.get(name)
             yield found if isinstance(found, list) else []
             after = answer.get("response_metadata")
-            cursor = after.get("next_cursor") if isinstance(after, dict) else None
-            if not cursor:
+            before, cursor = cursor, after.get("next_cursor") if isinstance(after, dict) else None
+            if not cursor or cursor == before:  # one that stays where it is leads nowhere
                 return
+        raise SlackUnreadError
 
     async def _patiently(self, patient: bool, method: str, **given: Any) -> Any:  # noqa: FBT001  # as it is given
-        for _ in range(WAITS_MAX if patient else 0):
+        for n in range(WAITS_MAX if patient else 0):
             try:
                 return await self.call(method, **given)
-            except RateLimitedError as error:
-                await asyncio.sleep((error.retry_after_ms or 1000) / 1000)
+            except RetryableError as error:
+                await asyncio.sleep(
+                    min(2**n, RETRY_SECONDS) if error.retry_after_ms is None else error.retry_after_ms / 1000
+                )
         return await self.call(method, **given)
 
     # --- Files and hooks --------------------------------------------------------------------------------------------
@@ -193,7 +201,7 @@ class Web:
             async with (
                 self._connections() as session,
                 asyncio.timeout(FILE_SECONDS),
-                session.get(url, headers=headers, allow_redirects=False) as response,
+                session.get(url, headers=headers, allow_redirects=False, proxy=self.client.proxy) as response,
             ):
                 return await _read_file(response, page="html" in media)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -212,7 +220,7 @@ class Web:
             async with (
                 self._connections() as session,
                 asyncio.timeout(FILE_SECONDS),
-                session.post(url, allow_redirects=False, **given) as response,
+                session.post(url, allow_redirects=False, proxy=self.client.proxy, **given) as response,
             ):
                 status, wait = response.status, _seconds(response.headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

@@ -68,11 +68,12 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """An edit, and the message as it is now."""
+    """An edit, and the message as it is now. `edited` is the ts of the edit itself."""
 
     event: MessageEdited
     message: MessageReceived
     ts: str
+    edited: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +224,7 @@ def _changed(event: Json, me: Me) -> Heard:
     edit = edit_of(spoken, me) if spoken else None
     if spoken is None or edit is None or text_of(now, "text") == text_of(before, "text"):
         return Ignored(what="message_changed")
-    return Rewritten(event=edit, message=spoken.event, ts=text_of(event, "ts"))
+    return Rewritten(event=edit, message=spoken.event, ts=text_of(event, "ts"), edited=spoken.edited)
 
 
 def _is_bot(event: Json, me: Me) -> bool:
@@ -277,8 +278,8 @@ def attachments(files: Iterable[Json]) -> tuple[Attachment, ...]:
 
 
 def quotes(messages: Iterable[object], before: str, me: Me, names: dict[str, str]) -> tuple[Quote, ...]:
-    """What was said in a thread before `before`, oldest first. None of it if the team had been speaking there: then it
-    knows the thread already.
+    """What was said in a thread before `before`, oldest first: what it began with, and the last lines. None of it if
+    the team had been speaking there: then it knows the thread already.
     """
     earlier = [some for some in messages if is_json(some) and moment(text_of(some, "ts")) < moment(before)]
     if any(is_own(some, me) for some in earlier):
@@ -292,7 +293,7 @@ def quotes(messages: Iterable[object], before: str, me: Me, names: dict[str, str
         for some in sorted(earlier, key=lambda some: moment(text_of(some, "ts")))
         if (text := said(text_of(some, "text"), ""))
     ]
-    return tuple(found[-EARLIER_MAX:])
+    return tuple(found if len(found) <= EARLIER_MAX else (found[0], *found[1 - EARLIER_MAX :]))
 
 
 def is_own(event: Json, me: Me) -> bool:

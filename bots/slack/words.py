@@ -119,6 +119,7 @@ DEAF: Final = "Slack's connection was open, but what people said did not come th
 LOST: Final = "The connection to Slack was lost"
 NO_HELLO: Final = "Slack opened a connection and said nothing"
 UNREACHABLE: Final = "Slack cannot be reached"
+MORE_TO_READ: Final = "Slack has more than can be read at once"
 NO_ANSWER: Final = "Slack did not answer"
 SLOW_DOWN: Final = "Slack asks us to slow down"
 GONE: Final = "This Slack channel or thread cannot be written to"

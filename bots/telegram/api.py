@@ -81,6 +81,7 @@ class Api:
             media_write_timeout=UPLOAD_SECONDS,
         )
         self._bot = _Bot(token, f"{base}/bot", f"{base}/file/bot", self._calls, self._polls)
+        self._closed = False
         self._busy_n = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -89,6 +90,8 @@ class Api:
         """Its result. Raises RetryableError when Telegram certainly did not get it, AmbiguousError when nobody can
         know, RateLimitedError, MovedError, ConflictError, AuthenticationError, RefusedError, TerminalError.
         """
+        if self._closed:
+            raise RetryableError(words.UNSENT)
         self._busy_n += 1
         self._idle.clear()
         try:
@@ -120,6 +123,7 @@ class Api:
 
     async def close(self) -> None:
         """Leave no socket open."""
+        self._closed = True
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._idle.wait()

@@ -85,7 +85,7 @@ class Telegram(Platform):
         self._zone = zone
         self._shelf = shelf
         self._pace = Pace(int(settings.get("SIGNOFF_TELEGRAM_PER_SECOND") or PER_SECOND))
-        self._poll_s = float(settings.get("SIGNOFF_TELEGRAM_POLL_SECONDS") or POLL_SECONDS)
+        self._poll_s = max(1.0, float(settings.get("SIGNOFF_TELEGRAM_POLL_SECONDS") or POLL_SECONDS))
         self._api: Api | None = None
         self._me = wire.Me(id=settings[TOKEN].partition(":")[0], username="")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -237,8 +237,8 @@ class Telegram(Platform):
         if isinstance(read, forms.Form):
             card = await intake.card(event.control) if await intake.knows(event.sender.account) else None
             who = (event.sender.account.partition(":")[2], event.sender.name)
-            again = read == reply.form
-            if card and await self._ask(event.conversation, str(reply.message), read, card, who, again=again):
+            if card is not None:  # if it cannot be put, the first question stands, and half an answer is none
+                await self._ask(event.conversation, str(reply.message), read, card, who, again=read == reply.form)
                 return
             read = dict(read.got)
         await intake.accept(msgspec.structs.replace(event, fields=read))

@@ -93,7 +93,8 @@ def read(update: Any, me: Me, now_ms: int) -> Read | None:
             common = _common(pressed, message, me, key, now_ms)
             if common is None:
                 return None
-            event = ControlPressed(**(common | {"at_ms": now_ms}), control=control[:64])
+            where = receipt(common["conversation"].channel, message)
+            event = ControlPressed(**(common | {"at_ms": now_ms}), control=control[:64], message=where)
             private = _str(message, "chat", "type") == "private"
             return Press(event=event, query=query, message=_int(message, "message_id"), private=private)
         case {"my_chat_member": dict() as member}:

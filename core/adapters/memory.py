@@ -28,7 +28,8 @@ from core.adapters.memory_reads import (
 from core.adapters.rows import spoken
 from core.model import unit as u
 from core.model.events import MessageReceived
-from core.model.inquiries import Vote
+from core.model.ids import GrantId
+from core.model.inquiries import GrantState, Vote
 from core.model.signals import Signal
 from core.ports import Clock
 
@@ -159,6 +160,8 @@ class MemoryStore:
                 t.put(t.inquiries, inquiry.id, inquiry)
             case u.PutVote(vote=vote):
                 self._vote(vote)
+            case u.UseGrant(id=key, used_n=used_n):
+                return self._use_grant(key, used_n)
             case u.PutGrant(grant=grant):
                 if grant.id not in t.grants:
                     t.put(t.grants, grant.id, grant)
@@ -313,6 +316,16 @@ class MemoryStore:
             if old.active and (old.inquiry, old.revision, old.stage, old.principal) == place:
                 t.put(t.votes, callback, msgspec.structs.replace(old, active=False))
         t.put(t.votes, vote.callback, vote)
+
+    def _use_grant(self, key: GrantId, used_n: int) -> str:
+        t = self._tables
+        grant = t.grants.get(key)
+        if grant is None or grant.state is not GrantState.LIVE or grant.used_n != used_n - 1:
+            return f"{used_n} is not the next use of {key}"
+        last = grant.bounds is None or used_n >= grant.bounds.count_max
+        state = GrantState.CONSUMED if last else grant.state
+        t.put(t.grants, key, msgspec.structs.replace(grant, used_n=used_n, state=state))
+        return ""
 
     def _seal(self, change: u.Seal) -> str:
         t = self._tables

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.adapters.rows import said_by_person, said_by_role, task_state
+from core.adapters.rows import decided_at_ms, deciders, found_by, said_by_person, said_by_role, task_state
 from core.model import unit as u
 from core.model.events import Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
-from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Vote
+from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Verb, Vote
 from core.model.signals import Signal
 from core.model.team import AccountLink
 from core.model.views import Post
@@ -245,6 +245,46 @@ class MemoryReads:
         )
         return tuple(itertools.islice(found, limit))
 
+    async def waiting(
+        self, *, person: str = "", overdue: bool = False, tier: str = "", limit: int = 50
+    ) -> tuple[tuple[Inquiry, ...], int]:
+        found = [
+            inquiry
+            for inquiry in self._tables.inquiries.values()
+            if not inquiry.state.final
+            and (inquiry.overdue or not overdue)
+            and tier in {"", inquiry.tier.value}
+            and (not person or (person in deciders(inquiry) and not self._voted(inquiry, person)))
+        ]
+        return tuple(found[:limit]), len(found)
+
+    def _voted(self, inquiry: Inquiry, person: str) -> bool:
+        return any(vote.principal == person and vote.verb is not Verb.VIEW for vote in self._votes_on(inquiry))
+
+    def _votes_on(self, inquiry: Inquiry) -> list[Vote]:
+        here = (inquiry.id, inquiry.revision)
+        return [v for v in self._tables.votes.values() if v.active and (v.inquiry, v.revision) == here]
+
+    async def votes(self, inquiries: tuple[InquiryId, ...]) -> tuple[Vote, ...]:
+        found = self._tables.inquiries
+        wanted = {(key, found[key].revision) for key in inquiries if key in found}
+        return tuple(v for v in self._tables.votes.values() if v.active and (v.inquiry, v.revision) in wanted)
+
+    async def decisions(
+        self, *, who: str = "", what: tuple[str, ...] = (), since_ms: int = 0, state: str = "", limit: int = 50
+    ) -> tuple[Inquiry, ...]:
+        voted = {vote.inquiry for vote in self._tables.votes.values() if vote.active and vote.principal == who}
+        found = [
+            inquiry
+            for inquiry in reversed(self._tables.inquiries.values())
+            if inquiry.state.final
+            and decided_at_ms(inquiry) >= since_ms
+            and state in {"", inquiry.state.value}
+            and (not who or inquiry.id in voted or (inquiry.resolution and who in inquiry.resolution.by))
+            and all(word.casefold() in found_by(inquiry) for word in what)
+        ]
+        return tuple(sorted(found, key=decided_at_ms, reverse=True)[:limit])
+
     async def delivery(self, nonce_hash: str) -> Delivery | None:
         found = [one for one in self._tables.deliveries.values() if one.nonce_hash == nonce_hash]
         return found[-1] if found else None
@@ -328,6 +368,10 @@ class MemoryReads:
 
     async def meta(self, name: str) -> str | None:
         return self._tables.meta.get(name)
+
+    async def facts(self, prefix: str, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        found = sorted((n, value) for n, value in self._tables.meta.items() if n.startswith(prefix) and value)
+        return tuple(found[:limit])
 
     async def unsealed(self, limit: int) -> tuple[u.Audit, ...]:
         return tuple(itertools.islice((row.row for row in self._tables.audit.values() if not row.sealed), limit))

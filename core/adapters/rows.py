@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from core.model.events import MessageReceived
+from core.model.inquiries import Inquiry
 from core.model.views import Answer, Line, Post
 from core.model.work import Phase, Said, Task
+from core.rules.text import shorten
+from core.rules.values import masked, secret_texts
+from core.rules.views import arguments_shown
 
 
 def task_state(task: Task, *, paused: bool, leased: bool, ready: bool) -> str:
@@ -36,3 +42,32 @@ def said_by_role(post: Post) -> Said:
             return Said(speaker=speaker, text=text, by_agent=True)
         case _:
             raise TypeError(post.view)
+
+
+FOUND_CHARS_MAX = 4_000
+"""So much of an inquiry can be found again by its words."""
+
+
+def deciders(inquiry: Inquiry) -> tuple[str, ...]:
+    """Who may decide it at its present stage, each once; nobody once it has ended."""
+    if inquiry.state.final or inquiry.stage >= len(inquiry.stages):
+        return ()
+    return tuple(dict.fromkeys(inquiry.stages[inquiry.stage].eligible))
+
+
+def decided_at_ms(inquiry: Inquiry) -> int:
+    """When it ended."""
+    return inquiry.resolution.at_ms if inquiry.resolution else inquiry.updated_at_ms
+
+
+def found_by(inquiry: Inquiry) -> str:
+    """What an inquiry that has ended is searched by, folded; without secrets."""
+    action, end = inquiry.action, inquiry.resolution
+    secrets = secret_texts(action)
+    words = [inquiry.id, inquiry.role, inquiry.question, *inquiry.options, inquiry.why, *inquiry.gates]
+    if end is not None:
+        words += [end.reason, "" if end.answer is None else msgspec.json.encode(end.answer).decode()]
+    if action is not None:
+        arguments = msgspec.json.encode(arguments_shown(action)).decode()
+        words += [action.tool, action.verb, action.resource, action.says, arguments]
+    return shorten(masked("\n".join(filter(None, words)), secrets), FOUND_CHARS_MAX).casefold()

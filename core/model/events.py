@@ -89,9 +89,12 @@ class CommandReceived(_Event, frozen=True, kw_only=True, tag="CommandReceived/1"
 
 
 class ControlPressed(_Event, frozen=True, kw_only=True, tag="ControlPressed/1"):
-    """A native button. `control` is the opaque id we issued, `callback` the platform's id of this press."""
+    """A native button. `control` is the opaque id we issued; `message`, where the platform tells, what `send` would
+    have returned for the message it is on.
+    """
 
     control: str
+    message: str = ""
 
 
 class FormSubmitted(_Event, frozen=True, kw_only=True, tag="FormSubmitted/1"):

@@ -21,6 +21,7 @@ RoleId = NewType("RoleId", str)
 PersonId = NewType("PersonId", str)
 
 _DIGITS = 12
+SHORT_MAX = 40
 _SHOWN = 4
 
 
@@ -70,6 +71,6 @@ def post_of(*parts: object) -> PostId:
 
 
 def short(some_id: str) -> str:
-    """The form people read: `t-81c2`."""
+    """The form people read: `t-81c2`. What is no id of ours is bounded, too."""
     head, dash, tail = some_id.partition("-")
-    return f"{head}{dash}{tail[:_SHOWN]}" if dash else some_id
+    return f"{head}{dash}{tail[:_SHOWN]}"[:SHORT_MAX]

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     FORM = "form"
     REVIEW = "review"
     RECONCILE = "reconcile"
+    POLICY = "policy"  # whether a change of team.yaml is made
 
 
 class InquiryState(StrEnum):
@@ -63,6 +64,10 @@ class Verb(StrEnum):
     HAPPENED = "happened"  # reconcile: it happened
     RERUN = "rerun"  # reconcile: run it
     GIVE_UP = "give_up"  # reconcile: give up
+    COMMENT = "comment"  # told to the agent; it stays open
+    SNOOZE = "snooze"  # no reminders for a while
+    EXTEND = "extend"  # decide by a later time
+    OVERRIDE = "override"  # an owner decides alone
 
 
 class Label(StrEnum):
@@ -71,6 +76,7 @@ class Label(StrEnum):
     FULL = "full"
     REDUCED = "reduced quorum"
     SINGLE = "single operator"
+    OVERRIDE = "owner override"
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, tag="Action/1"):
@@ -87,13 +93,23 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, tag="Action/1"):
     secrets: tuple[str, ...] = ()  # argument names that views redact; the digest binds their values
 
 
+class Quorum(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of a stage: so many of these."""
+
+    eligible: tuple[str, ...]
+    approve_n: int
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One round of deciding. `eligible` is frozen at creation and already without those who may not."""
+    """One round of deciding. `eligible` is frozen at creation and already without those who may not. With `sets`, each
+    of them is filled by people who count for no other; `eligible` and `approve_n` are then those of all together.
+    """
 
     eligible: tuple[str, ...]
     approve_n: int
     deny_n: int = 1
     disjoint: bool = True  # its voters are nobody who approved an earlier stage
+    sets: tuple[Quorum, ...] = ()
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +119,14 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     reason: str = ""
     answer: Json = None
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How often, for how long, and with which other values of which arguments (paths) what is shown may be done."""
+
+    count_max: int
+    within_ms: int
+    free: dict[str, tuple[Json, ...]] = {}
 
 
 class Inquiry(msgspec.Struct, frozen=True, kw_only=True, tag="Inquiry/1"):
@@ -124,6 +148,7 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, tag="Inquiry/1"):
     label: Label = Label.FULL
     conversation: Conversation  # where it is asked: the root's
     places: tuple[Conversation, ...] = ()  # where else it is shown: by the policy, when overdue, when lost
+    left: tuple[Conversation, ...] = ()  # those of `places` where it is decided no longer: an escalation replaced them
     question: str = ""  # a question's text, or the title of a choice
     why: str = ""  # the agent's own words, never part of the digest
     action: Action | None = None
@@ -137,15 +162,23 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, tag="Inquiry/1"):
     gates: tuple[str, ...] = ()  # why it is asked, in words
     stages: tuple[Stage, ...] = ()
     stage: int = 0
-    reason_required: bool = False
+    reason_required: bool = False  # of a denial
+    approve_reason: bool = False
     verified: bool = False
     policy: str = ""
+    asked_at_ms: int = 0  # this revision; reminders and escalations count from it
     decide_by_ms: int | None = None
+    extended_ms: int = 0  # how much later `decide_by_ms` is than the policy says
+    snoozed_until_ms: int = 0
+    reminded_n: int = 0  # of the policy's reminders, how many are over
+    escalated_n: int = 0  # of the policy's steps and their repeats, how many are taken
     execute_ms: int = 86_400_000
     at_deadline: str = "queue"
     edited: bool = False  # people changed what would be done
+    editors: tuple[str, ...] = ()  # who did: they propose, and are not thereby approvers
     pressed_once: bool = False  # single operator: the first press was made on this revision
     supersedes: InquiryId | None = None
+    bounds: Bounds | None = None  # approved for several times
     resolution: Resolution | None = None
     created_at_ms: int
     updated_at_ms: int
@@ -175,6 +208,8 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, tag="Vote/1"):
     active: bool = True
     checked: bool = True  # the voter's standing was known; until then an approval is kept, and does not count
     conversation: Conversation | None = None  # where it was cast: their standing there is looked at again
+    bounds: Bounds | None = None  # of an approval: more than once, if all who approve say the same
+    stands_for: tuple[str, ...] = ()  # the absent whose delegate the voter is; they count as themselves
 
 
 class GrantState(StrEnum):
@@ -187,7 +222,9 @@ class GrantState(StrEnum):
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="Grant/1"):
-    """The permission an approved inquiry mints: for one action, to the byte, once."""
+    """The permission an approved inquiry mints: for one action, to the byte, once. With `bounds`, for `action` as often
+    as they say, by the same role in the same root task; then `used_n` counts.
+    """
 
     id: GrantId
     inquiry: InquiryId
@@ -196,6 +233,10 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="Grant/1"):
     execute_by_ms: int
     state: GrantState = GrantState.LIVE
     by: tuple[str, ...] = ()
+    bounds: Bounds | None = None
+    action: Action | None = None
+    role: str = ""
+    used_n: int = 0
 
 
 class AttemptState(StrEnum):

@@ -62,6 +62,41 @@ class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="Recheck/1"):
     revision: int
 
 
+class Remind(msgspec.Struct, frozen=True, kw_only=True, tag="Remind/1"):
+    """To the inquiry: it is time to say that it still waits (transition 4)."""
+
+    inquiry: InquiryId
+    revision: int
+
+
+class Escalate(msgspec.Struct, frozen=True, kw_only=True, tag="Escalate/1"):
+    """To the inquiry: it is time to ask other people (transition 4)."""
+
+    inquiry: InquiryId
+    revision: int
+
+
+class Comment(msgspec.Struct, frozen=True, kw_only=True, tag="Comment/1"):
+    """To the task: what somebody says about an inquiry of its, which stays open."""
+
+    inquiry: InquiryId
+    text: str
+    speaker: str
+
+
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True, tag="TakenOver/1"):
+    """To the people of the inbox: the task's conversation is theirs now; `asked` is what was to be handed on."""
+
+    why: str
+    asked: str
+
+
+class Amend(msgspec.Struct, frozen=True, kw_only=True, tag="Amend/1"):
+    """To what governs agents: an owner has approved this change of it."""
+
+    inquiry: InquiryId
+
+
 class ExecuteBy(msgspec.Struct, frozen=True, kw_only=True, tag="ExecuteBy/1"):
     """To the grant: it has run out unused."""
 
@@ -84,6 +119,11 @@ Errand = (
     | HoldEnded
     | DecideBy
     | Recheck
+    | Remind
+    | Escalate
+    | Comment
+    | TakenOver
+    | Amend
     | ExecuteBy
     | Withdraw
 )

@@ -43,6 +43,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     zone: str = "UTC"
     accounts: tuple[str, ...] = ()
+    quiet: str = ""  # "18:00-09:00" in their zone: no reminders then
+    quiet_days: tuple[str, ...] = ()  # mon ... sun, whole days of their zone
 
     @property
     def may_approve(self) -> bool:
@@ -62,6 +64,14 @@ class AccountLink(msgspec.Struct, frozen=True, kw_only=True, tag="AccountLink/1"
     person: str
     by: str
     at_ms: int
+
+
+class Absence(msgspec.Struct, frozen=True, kw_only=True, tag="Absence/1"):
+    """Somebody is away. `delegate` stands in for them where the same selector names both; "" is nobody."""
+
+    person: str
+    until_ms: int
+    delegate: str = ""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,12 +178,66 @@ class MatrixRow(msgspec.Struct, frozen=True, kw_only=True):
     when: str = ""
 
 
+class SetRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of whom: `people` by id, and everybody of our `roles`. Neither means every owner and approver."""
+
+    approve_n: int = 1
+    people: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
 class StageRule(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of whom one stage needs. Empty `people` means every owner and approver."""
+    """How many of whom one stage needs: one set, or each of `sets`, filled by different people. `deny_n` of any."""
 
     approve_n: int = 1
     deny_n: int = 1
     people: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    sets: tuple[SetRule, ...] = ()  # instead of the three above
+
+
+class EscalationStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom else to ask, and where, so long after the start. `replace`: instead of those asked before."""
+
+    after_ms: int
+    to: tuple[str, ...] = ()  # people's ids, or our roles owner and approver
+    deliver: tuple[Conversation, ...] = ()
+    replace: bool = False
+
+
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps in order, and how often all of them come again; a round takes as long as its last step is late."""
+
+    steps: tuple[EscalationStep, ...]
+    repeat_n: int = 0
+
+
+class BoundRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How wide an approver may make one approval at most."""
+
+    count_max: int
+    hours_max: float
+
+
+class AllowRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What an owner has allowed for good, until `until_ms`. `role` "" is every role, `resource` "" any resource; of the
+    arguments those named must be equal.
+    """
+
+    tool: str
+    verb: str
+    until_ms: int
+    role: str = ""
+    resource: str = ""
+    arguments: dict[str, Json] = {}
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of what governs agents: digests of the file before and after, and the unified diff that people see."""
+
+    before: str
+    after: str
+    diff: str
 
 
 class TierRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,8 +249,14 @@ class TierRule(msgspec.Struct, frozen=True, kw_only=True):
     at_deadline: str = "queue"  # queue, deny or escalate; never approve
     verified: bool = False  # only votes a platform vouches for
     allow_self: bool = False
-    reason_required: bool = False
+    reason_required: bool = False  # of a denial
     deliver: tuple[Conversation, ...] = ()  # where it is shown besides the conversation it is asked in
+    approve_reason: bool = False  # an approval needs a reason, too
+    escalation: str = ""  # one of the policy's; its clock starts when it is asked, or at the deadline (`escalate`)
+    remind_ms: tuple[int, ...] = ()  # after it was asked, ascending
+    override: bool = False  # an owner who did not ask for it may decide alone, and it is labelled
+    bounded: BoundRule | None = None  # an approval may be for several times
+    may_allow: bool = False  # `Policy.allow` holds for infrastructure only where this is said
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,6 +266,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...]
     version: str = ""
     inbox: Conversation | None = None  # where overdue inquiries are shown too, and those that could be shown nowhere
+    escalations: dict[str, Escalation] = {}
+    allow: tuple[AllowRule, ...] = ()
+    review: TierRule | None = None  # of handoffs that need a person; None in definitions older than the rule
+    brief_triggers: bool = False  # a role's triggers read briefs, too; not in definitions older than the rule
+    yes_counts: bool = False  # "yes" in reply to the inquiry's own message is an approval
+
+
+class DigestRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Once a day, at this time of the team's zone ("09:00"), the day is told there."""
+
+    at: str
+    to: Conversation
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,6 +299,7 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     platform_roles: dict[str, dict[str, tuple[str, ...]]] = {}  # platform, our role, the platform's roles that give it
     hops_max: int = 4
     rounds_max: int = 3
+    digest: DigestRule | None = None
 
     def person(self, person_id: str) -> Person | None:
         """The person with this id."""

@@ -201,6 +201,15 @@ class MoveGrant(msgspec.Struct, frozen=True, kw_only=True, tag="MoveGrant"):
     state: GrantState
 
 
+class UseGrant(msgspec.Struct, frozen=True, kw_only=True, tag="UseGrant"):
+    """A grant with bounds is used for the `used_n`-th time; the last one consumes it. Refused unless it lives, and this
+    is its next use.
+    """
+
+    id: GrantId
+    used_n: int
+
+
 class PutAttempt(msgspec.Struct, frozen=True, kw_only=True, tag="PutAttempt"):
     """One try at a granted action. (id) is unique: a second reservation of the same try is refused."""
 
@@ -326,36 +335,11 @@ class SetMeta(msgspec.Struct, frozen=True, kw_only=True, tag="SetMeta"):
     value: str
 
 
-Change = (
-    AddEvent
-    | CloseEvent
-    | PutTask
-    | AddEntry
-    | AddEffect
-    | EndEffect
-    | RequeueEffect
-    | PutInquiry
-    | PutVote
-    | PutGrant
-    | MoveGrant
-    | PutAttempt
-    | MoveAttempt
-    | PutDelivery
-    | MoveDelivery
-    | AddPost
-    | MovePost
-    | AddSignal
-    | CloseSignal
-    | Reserve
-    | Settle
-    | AddAudit
-    | Seal
-    | PutBlob
-    | Pause
-    | LinkAccount
-    | UnlinkAccount
-    | SetMeta
-)
+_Works = AddEvent | CloseEvent | PutTask | AddEntry | AddEffect | EndEffect | RequeueEffect | PutInquiry | PutVote
+_Asks = PutGrant | MoveGrant | UseGrant | PutAttempt | MoveAttempt | PutDelivery | MoveDelivery | AddPost | MovePost
+_Tells = AddSignal | CloseSignal | Reserve | Settle | AddAudit | Seal | PutBlob | Pause | LinkAccount | UnlinkAccount
+_Keeps = SetMeta
+Change = _Works | _Asks | _Tells | _Keeps
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,4 @@
 """Tasks and what they are made of: the contract (Brief, Handoff, Failure), the journal (Entry), the intents (Effect).
-
 A task's state is a fold over its journal. Stored structs carry their version in the tag.
 """
 
@@ -11,7 +10,7 @@ import msgspec
 
 from core.model.events import Conversation
 from core.model.ids import CallId, EffectId, GrantId, InquiryId, SignalId, TaskId
-from core.model.inquiries import Inquiry
+from core.model.inquiries import Grant, Inquiry
 from core.model.team import EffectClass, Json
 
 # --- The contract between agents ------------------------------------------------------------------------------------
@@ -112,6 +111,14 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="Reply/1"):
 # --- The journal ----------------------------------------------------------------------------------------------------
 
 
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """An image. `hash`: its body's SHA-256, which names the blob; the journal holds no body."""
+
+    media: str
+    hash: str
+    body: bytes = b""
+
+
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True, tag="ToolResult/1"):
     """What a call came to: text for the model, or a Failure. `blob` is the hash of output over 4 KB, kept apart."""
 
@@ -119,6 +126,7 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True, tag="ToolResult/1"):
     failure: Failure | None = None
     blob: str | None = None
     untrusted: bool = False
+    picture: Picture | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="Verdict/1"):
@@ -149,6 +157,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: dict[str, str] = {}
     exhausted: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()  # bounded ones that still hold in this root task
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,6 +229,13 @@ class Decided(_Entry, frozen=True, kw_only=True, tag="Decided/1"):
     verdict: Verdict
 
 
+class Reopened(_Entry, frozen=True, kw_only=True, tag="Reopened/1"):
+    """People changed what they had approved, before it started: its call waits for the same inquiry again."""
+
+    call: CallId
+    inquiry: InquiryId
+
+
 class TimedOut(_Entry, frozen=True, kw_only=True, tag="TimedOut/1"):
     """The task's wall clock ran out while it was working."""
 
@@ -253,22 +269,8 @@ class Settled(_Entry, frozen=True, kw_only=True, tag="Settled/1"):
     effect: EffectId
 
 
-Entry = (
-    Begun
-    | Heard
-    | Replied
-    | ModelFailed
-    | Returned
-    | Lost
-    | ChildEnded
-    | Decided
-    | TimedOut
-    | Held
-    | Stopped
-    | Redefined
-    | Repair
-    | Settled
-)
+_Heard = Begun | Heard | Replied | ModelFailed | Returned | Lost | ChildEnded | Decided | Reopened
+Entry = _Heard | TimedOut | Held | Stopped | Redefined | Repair | Settled
 
 # --- The task -------------------------------------------------------------------------------------------------------
 
@@ -347,6 +349,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="Task/1"):
     thinking: EffectId | None = None  # the model call under way
     calls: tuple[Call, ...] = ()  # the open turn
     heard_n: int = 0  # messages that wait for the open turn to end
+    words_n: int = 0  # messages of people since it began: each is worth one model call more
     repairs: int = 0
     untrusted: bool = False
     denied: tuple[str, ...] = ()  # intents (resource and verb) that people denied in this task
@@ -354,6 +357,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="Task/1"):
     usage: Usage = Usage()
     active_ms: int = 0
     active_since_ms: int | None = None
+    reviewed: str = ""  # the digest of the handoff that people have approved
     question: str = ""  # a push-back that waits for its asker
     asking: tuple[TaskId, ...] = ()  # children that pushed back and wait for this task's answer
     ending: Phase | None = None  # while cancelling: what it will be when everything under way has settled
@@ -449,10 +453,19 @@ class SetDeadline(msgspec.Struct, frozen=True, kw_only=True, tag="SetDeadline/1"
 
 
 class Tell(msgspec.Struct, frozen=True, kw_only=True, tag="Tell/1"):
-    """Say a line in the task's conversation, as its role. `n` makes its id."""
+    """Say a line in the task's conversation, as its role. `n` makes its id; `whole`: it is an answer, in full."""
 
     text: str
     n: int
+    whole: bool = False
+
+
+class GiveOver(msgspec.Struct, frozen=True, kw_only=True, tag="GiveOver/1"):
+    """A person takes the conversation over: what was to be handed to `role` fired one of its triggers."""
+
+    role: str
+    why: str
+    brief: Brief
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="Finish/1"):
@@ -479,9 +492,9 @@ Effect = (
     | AbortEffect
     | SetDeadline
     | Tell
+    | GiveOver
     | Finish
     | ReturnQuestion
 )
 
-Performed = CallModel | RunTool
-"""The effects that leave the process: a worker leases them."""
+Performed = CallModel | RunTool  # the effects that leave the process: a worker leases them

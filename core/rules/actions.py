@@ -15,6 +15,7 @@ from core.model.team import Command, EffectClass, Json, Role, Team, Tier, ToolSp
 from core.model.work import Failure
 from core.rules.canonical import canonical
 from core.rules.schema import check_arguments
+from core.rules.secrets import redacted, secrets_of
 
 RUN_COMMAND = "run_command"
 
@@ -73,6 +74,7 @@ def _tool_act(spec: ToolSpec, arguments: Json, fingerprints: Mapping[str, str]) 
     checked = check_arguments(spec.parameters, arguments)
     if isinstance(checked, tuple):
         return _invalid(spec.name, checked)
+    secrets = secrets_of(spec.parameters, checked)
     action = Action(
         tool=spec.name,
         arguments=checked,
@@ -80,7 +82,8 @@ def _tool_act(spec: ToolSpec, arguments: Json, fingerprints: Mapping[str, str]) 
         verb=spec.verb or spec.name,
         effect=spec.effect,
         fingerprint=fingerprints.get(spec.name, ""),
-        says=fill(spec.says, checked) or f"Uses {spec.name}",
+        says=fill(spec.says, redacted(checked, secrets)) or f"Uses {spec.name}",
+        secrets=secrets,
     )
     path = checked.get("path")
     return Act(
@@ -111,7 +114,8 @@ def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[
             why=f"its program is missing: {command.argv[0] if command.argv else 'none is named'}",
             recovery="Tell a person: the file named in team.yaml must exist and be executable",
         )
-    argv = argv_of(command, checked)
+    secrets = secrets_of(schema_of(command), checked, "args")
+    shown = redacted(checked, secrets, "args")
     action = Action(
         tool=RUN_COMMAND,
         arguments={"command": name, "args": checked},
@@ -119,7 +123,8 @@ def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[
         verb=name,
         effect=command.effect,
         fingerprint=fingerprints[name],
-        says=fill(command.says, checked) or f"Runs {' '.join(map(_shown, argv))} on this machine",
+        says=fill(command.says, shown) or f"Runs {' '.join(map(_shown, argv_of(command, shown)))} on this machine",
+        secrets=secrets,
     )
     path = checked.get("path")
     return Act(
@@ -127,7 +132,7 @@ def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[
         tier=command.tier,
         effect=command.effect,
         seconds_max=command.seconds_max,
-        path=" ".join((*argv[:1], path if isinstance(path, str) else "")).strip(),
+        path=" ".join((*argv_of(command, checked)[:1], path if isinstance(path, str) else "")).strip(),
     )
 
 

@@ -84,8 +84,9 @@ def _spent(task: Task, role: Role, percent: int) -> str | None:
     budget = role.budget
     if task.usage.tokens * 100 >= budget.task_tokens_max * percent:
         return f"{task.usage.tokens} of {budget.task_tokens_max} tokens"
-    if task.turns * 100 >= budget.task_calls_max * percent:
-        return f"{task.turns} of {budget.task_calls_max} calls"
+    calls_max = budget.task_calls_max + task.words_n
+    if task.turns * 100 >= calls_max * percent:
+        return f"{task.turns} of {calls_max} calls"
     return None
 
 

@@ -11,9 +11,9 @@ from typing import Protocol, assert_never
 
 import msgspec
 
-from core.model.ids import TaskId, call_of, child_of, inquiry_of
-from core.model.inquiries import Inquiry, Kind
-from core.model.team import Json, Team, Tier
+from core.model.ids import GrantId, TaskId, call_of, child_of, inquiry_of
+from core.model.inquiries import Grant, Inquiry, Kind
+from core.model.team import Team, Tier
 from core.model.work import (
     AnswerChild,
     AskHuman,
@@ -23,6 +23,7 @@ from core.model.work import (
     Delegate,
     Effect,
     Failure,
+    GiveOver,
     Handoff,
     PushBack,
     Reply,
@@ -31,8 +32,9 @@ from core.model.work import (
     ToolResult,
     ToolUse,
 )
-from core.rules import delegation, feedback, inquiry, policy
+from core.rules import briefs, delegation, feedback, inquiry, policy, reviewing
 from core.rules.actions import Act, act_of
+from core.rules.bounds import covers
 from core.rules.canonical import action_digest, intent_of
 from core.rules.schema import check_arguments
 
@@ -52,6 +54,8 @@ class Facts(Protocol):
     def fingerprints(self) -> Mapping[str, str]: ...
     @property
     def denied(self) -> frozenset[str]: ...
+    @property
+    def grants(self) -> tuple[Grant, ...]: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Opened:
 
     calls: tuple[Call, ...] = ()
     settled: list[tuple[Call, ToolResult]] = field(default_factory=list)
-    acts: list[tuple[Call, Act]] = field(default_factory=list)
+    acts: list[tuple[Call, Act, GrantId | None]] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     rounds: tuple[Round, ...] = ()
     asking: tuple[TaskId, ...] = ()
@@ -143,13 +147,17 @@ def _hand_off(desk: _Desk, call: Call) -> Call:
         return _ask(desk, call, Kind.QUESTION, needs, (), "")
     if not summary:
         return _settled(desk, call, feedback.HANDOFF_EMPTY)
-    desk.out.ending = Handoff(
-        summary=summary,
-        changed=_lines(arguments, "changed"),
-        next_needs=_lines(arguments, "next_needs"),
-        risks=_lines(arguments, "risks"),
-        artifacts=_lines(arguments, "artifacts"),
-    )
+    return _ended_or_reviewed(desk, call)
+
+
+def _ended_or_reviewed(desk: _Desk, call: Call) -> Call:
+    """The handoff goes on, or waits for a person where the role's handoffs are looked at first."""
+    handoff = reviewing.handoff_of(call.arguments)
+    why = desk.said.strip()[:WHY_CHARS_MAX]
+    asked = reviewing.review(desk.task, call, desk.team, handoff, why, desk.facts.now_ms)
+    if isinstance(asked, Inquiry):
+        return _waiting(desk, call, asked)
+    desk.out.ending = asked or handoff
     return call
 
 
@@ -173,7 +181,7 @@ def _delegate(desk: _Desk, call: Call) -> Call:
     brief = Brief(
         objective=str(arguments.get("objective") or ""),
         kind=str(arguments.get("kind") or "request"),
-        success_criteria=_lines(arguments, "success_criteria"),
+        success_criteria=reviewing.lines_of(arguments, "success_criteria"),
         context=str(arguments.get("context") or ""),
         limits=str(arguments.get("limits") or ""),
         requires_approval=bool(arguments.get("requires_approval")),
@@ -185,6 +193,8 @@ def _delegate(desk: _Desk, call: Call) -> Call:
             desk.out.ending = failure
             return call
         case delegation.Allowed(hops=hops, rounds=rounds, gated=gated):
+            if why := briefs.for_a_person(desk.team, target, brief):
+                return _given_over(desk, call, target, brief, why)
             child = child_of(call.id)
             this_turn = desk.out.rounds[len(desk.task.rounds) :]
             if not any(delegation.same_work(rounds[-1], other) for other in this_turn):  # a fan-out is one round
@@ -195,6 +205,13 @@ def _delegate(desk: _Desk, call: Call) -> Call:
             return msgspec.structs.replace(call, state=CallState.CHILD, child=child)
         case never:  # pragma: no cover
             assert_never(never)
+
+
+def _given_over(desk: _Desk, call: Call, target: str, brief: Brief, why: str) -> Call:
+    """A trigger of the one who would get it fires: a person takes the conversation over, with all that is known."""
+    if not any(isinstance(effect, GiveOver) for effect in desk.out.effects):
+        desk.out.effects.append(GiveOver(role=target, why=why, brief=brief))
+    return _settled(desk, call, feedback.for_a_person(desk.team.roles[target].title, why))
 
 
 def _answer_child(desk: _Desk, call: Call) -> Call:
@@ -213,7 +230,7 @@ def _answer_child(desk: _Desk, call: Call) -> Call:
 
 def _ask_human(desk: _Desk, call: Call) -> Call:
     arguments = call.arguments
-    options = _lines(arguments, "options")
+    options = reviewing.lines_of(arguments, "options")
     kind = Kind.CHOICE if options else Kind.QUESTION
     return _ask(desk, call, kind, str(arguments.get("question") or ""), options, str(arguments.get("why") or ""))
 
@@ -240,6 +257,14 @@ def _waiting(desk: _Desk, call: Call, asked: Inquiry) -> Call:
     return msgspec.structs.replace(call, state=CallState.PERSON, inquiry=inquiry_of(call.id, call.generation))
 
 
+def _granted(desk: _Desk, act: Act) -> Grant | None:
+    """What people have approved for several times, if this is one of them. Uses that this turn takes up count."""
+    taken = [grant for _call, _act, grant in desk.out.acts]
+    role, now_ms = desk.task.role, desk.facts.now_ms
+    fits = (g for g in desk.facts.grants if covers(g, role, act, now_ms, taken_n=taken.count(g.id)))
+    return next(fits, None)
+
+
 def _act(desk: _Desk, call: Call) -> Call:
     task, team = desk.task, desk.team
     act = act_of(team, task.role, call.name, call.arguments, desk.facts.fingerprints)
@@ -249,9 +274,12 @@ def _act(desk: _Desk, call: Call) -> Call:
         return _settled(desk, call, feedback.may_not(task.role, act.action.says))
     if intent_of(task.root, act.action.resource, act.action.verb) in {*desk.facts.denied, *task.denied}:
         return _settled(desk, call, feedback.already_denied(act.action.says))
-    gates = policy.gates_of(team, task.role, act, gated=task.gated, untrusted=task.untrusted)
+    gates = policy.gates_of(team, task.role, act, gated=task.gated, untrusted=task.untrusted, now_ms=desk.facts.now_ms)
     if gates is None:
-        desk.out.acts.append((call, act))
+        desk.out.acts.append((call, act, None))
+        return call
+    if grant := _granted(desk, act):
+        desk.out.acts.append((call, act, grant.id))
         return call
     panel = policy.panel_of(team, gates, task.initiators, task.chain)
     if isinstance(panel, Failure):
@@ -271,10 +299,3 @@ def _act(desk: _Desk, call: Call) -> Call:
         now_ms=desk.facts.now_ms,
     )
     return _waiting(desk, call, asked)
-
-
-def _lines(arguments: dict[str, Json], name: str) -> tuple[str, ...]:
-    value = arguments.get(name)
-    if isinstance(value, str):
-        return (value,) if value.strip() else ()
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from core.model.inquiries import Inquiry, Verb
 from core.model.team import Json
+from core.rules import replies, times
+from core.rules.inbox import wanted_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,23 @@ class Decide:
     inquiry: str = ""
     text: str = ""
     edit: dict[str, Json] | None = None
+    wanted: times.Wanted | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveAll:
+    """Approve several at once: all of them or none."""
+
+    inquiries: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Always:
+    """Approve it once, and propose to an owner that it need not be asked again. `until`: a day."""
+
+    inquiry: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +77,7 @@ class Unclear:
     say: str
 
 
-Order = Decide | Control | Show | Ask | Link | Unclear
+Order = Decide | ApproveAll | Always | Control | Show | Ask | Link | Unclear
 
 DECIDING = {
     "approve": Verb.APPROVE,
@@ -71,17 +91,31 @@ DECIDING = {
     "happened": Verb.HAPPENED,
     "rerun": Verb.RERUN,
     "giveup": Verb.GIVE_UP,
+    "comment": Verb.COMMENT,
+    "snooze": Verb.SNOOZE,
+    "extend": Verb.EXTEND,
+    "override": Verb.OVERRIDE,
 }
 CONTROLLING = ("cancel", "retry", "stop", "resume")
-SHOWING = ("inbox", "tasks", "task", "team", "help", "whoami", "budget", "model", "new", "mute", "handback")
+SHOWING = frozenset(
+    {
+        *("inbox", "decisions", "digest", "tasks", "task", "team", "help", "whoami", "budget", "model"),
+        *("new", "mute", "handback", "away", "back"),
+    }
+)
+SEVERAL_MAX = 20
 LINKING = ("link", "pair")
 MENU = (
     ("ask", "TEXT", "give the team work; plain text does the same"),
-    ("inbox", "", "what waits for a person"),
-    ("approve", "ID", "let it happen"),
+    ("inbox", "mine|overdue|TIER", "what waits for a person"),
+    ("approve", "ID ...", "let it happen; several at once: all or none"),
     ("deny", "ID REASON", "do not let it happen"),
     ("answer", "ID TEXT", "answer a question"),
     ("view", "ID", "see the whole of it"),
+    ("comment", "ID TEXT", "tell the agent something; it stays open"),
+    ("snooze", "ID HOURS", "no reminders of it for a while"),
+    ("extend", "ID HOURS", "more time to decide it"),
+    ("decisions", "TEXT", "what was decided: who, what, when, why"),
     ("tasks", "", "what is going on"),
     ("task", "ID", "one request and all that came of it"),
     ("cancel", "ID", "stop one request for good"),
@@ -93,6 +127,9 @@ MENU = (
     ("team", "", "who works here"),
     ("model", "", "which model each role thinks with"),
     ("budget", "", "what was spent today"),
+    ("digest", "", "the day in a few lines"),
+    ("away", "HOURS|DATE to PERSON", "you are away, and who stands in for you"),
+    ("back", "", "you are back"),
     ("mute", "HOURS|off", "no status lines here for a while"),
     ("whoami", "", "who I take you for"),
     ("link", "CODE", "bring another account of yours"),
@@ -109,9 +146,16 @@ class Usage:
     lines: tuple[str, ...] = field(
         default=(
             "ask TEXT                give the team work (plain text does the same)",
-            "inbox                   what waits for a person",
+            "inbox                   what waits for a person; inbox mine, inbox overdue, inbox TIER",
             "approve ID [REASON]     deny ID REASON     answer ID TEXT     edit ID JSON     view ID",
+            "approve ID ID ...       several you have seen: all of them or none",
+            "decisions TEXT          what was decided: who, what, when, why     digest     the day in a few lines",
+            "approve ID for N times within H hours [where ARG=VALUE]   more than once, where the policy allows it",
+            "always ID [UNTIL]       approve it, and propose to an owner that it need not be asked again",
             "askback ID TEXT         ask the agent something before you decide",
+            "comment ID TEXT         tell it something and leave it open     snooze ID HOURS     extend ID HOURS",
+            "override ID REASON      an owner decides alone, where the policy allows it",
+            "away HOURS|DATE [to PERSON]   no reminders; PERSON stands in for you     back",
             "happened ID, rerun ID, giveup ID   when it is not known whether an action ran",
             "tasks, task ID          what is going on",
             "cancel ID, retry ID     stop ID|ROLE|all, resume ID|ROLE|all",
@@ -123,6 +167,9 @@ class Usage:
     )
 
 
+_NEXT_ID = re.compile(r"\s*(i-[0-9a-f]{1,12})(?:\s+|$)")
+
+
 def parse(name: str, arguments: tuple[str, ...]) -> Order:
     """Understand a command. Ids come first, free text last."""
     name = name.lower().replace("_", "").replace("-", "")
@@ -130,12 +177,17 @@ def parse(name: str, arguments: tuple[str, ...]) -> Order:
         return Ask(text=" ".join(arguments)) if arguments else Unclear(say="ask what? /ask TEXT")
     if name in DECIDING:
         return _decide(DECIDING[name], name, arguments)
+    if name == "always":
+        first, until = (*arguments, "", "")[:2]
+        return Always(inquiry=first, until=until)
     if name in CONTROLLING:
         if not arguments:
             return Unclear(say=f"{name} what? /{name} ID" + (", a role, or all" if name in {"stop", "resume"} else ""))
         return Control(what=name, scope=arguments[0])
     if name in LINKING:
         return Link(code="".join(arguments))
+    if name == "inbox" and wanted_of(" ".join(arguments)) is None:
+        return Unclear(say=replies.WHICH_INBOX)
     if name in SHOWING:
         return Show(what=name, subject=" ".join(arguments))
     return Unclear(say=f"there is no command {name[:40]}; /help lists them")
@@ -160,19 +212,38 @@ def edited_paths(edit: dict[str, Json], inquiry: Inquiry) -> dict[str, Json]:
     return paths
 
 
+def _several(first: str, rest: str) -> ApproveAll | Unclear | None:
+    """More ids before anything else: several are meant. (A platform gives all behind the first word as one text.)"""
+    ids = [first]
+    while found := _NEXT_ID.match(rest):
+        ids.append(found[1])
+        rest = rest[found.end() :]
+    if len(ids) == 1:
+        return None
+    distinct = tuple(dict.fromkeys(ids))
+    return Unclear(say=replies.TOO_MANY) if len(distinct) > SEVERAL_MAX else ApproveAll(inquiries=distinct, text=rest)
+
+
 def _decide(verb: Verb, name: str, arguments: tuple[str, ...]) -> Order:
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
     if first and not first.startswith("i-"):
         first, rest = "", arguments
+    if verb is Verb.APPROVE and first and (several := _several(first, " ".join(rest))) is not None:
+        return several
     text = " ".join(rest)
     match verb:
         case Verb.EDIT:
             return Decide(verb=verb, inquiry=first, text=text) if text else Unclear(say="edit how? /edit ID JSON")
-        case Verb.ANSWER | Verb.ASK_BACK:
+        case Verb.ANSWER | Verb.ASK_BACK | Verb.COMMENT:
             return Decide(verb=verb, inquiry=first, text=text) if text else Unclear(say=f"{name} what? /{name} ID TEXT")
-        case Verb.DENY:
+        case Verb.DENY | Verb.SNOOZE | Verb.EXTEND | Verb.OVERRIDE:
             return Decide(verb=verb, inquiry=first, text=text)
-        case Verb.APPROVE | Verb.VIEW | Verb.DISMISS | Verb.WITHDRAW | Verb.HAPPENED | Verb.RERUN | Verb.GIVE_UP:
+        case Verb.APPROVE:
+            typed = times.parse(text)
+            if typed is None:
+                return Unclear(say=replies.HOW_OFTEN)
+            return Decide(verb=verb, inquiry=first, text=typed[1], wanted=typed[0])
+        case Verb.VIEW | Verb.DISMISS | Verb.WITHDRAW | Verb.HAPPENED | Verb.RERUN | Verb.GIVE_UP:
             return Decide(verb=verb, inquiry=first, text=text)
         case _:  # pragma: no cover
             assert_never(verb)

@@ -24,6 +24,10 @@ LETTERS: Final[dict[Verb, str]] = {
     Verb.HAPPENED: "h",
     Verb.RERUN: "r",
     Verb.GIVE_UP: "g",
+    Verb.COMMENT: "c",
+    Verb.SNOOZE: "s",
+    Verb.EXTEND: "t",
+    Verb.OVERRIDE: "o",
 }
 _VERBS: Final = {letter: verb for verb, letter in LETTERS.items()}
 _CONTROL: Final = re.compile(r"([0-9a-f]{16})\.([a-z])(0|[1-9][0-9]{0,3})?", re.ASCII)

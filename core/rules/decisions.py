@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from core.model.events import Conversation
 from core.model.ids import GrantId
 from core.model.inquiries import (
+    Bounds,
     Evidence,
     Grant,
     GrantState,
@@ -25,6 +26,7 @@ from core.model.inquiries import (
 from core.model.team import Json, Team
 from core.model.unit import InquiryRow
 from core.model.work import Verdict
+from core.rules.times import Wanted
 from core.rules.transitions import move
 from core.rules.votes import names_of
 
@@ -38,7 +40,8 @@ QUESTIONS = frozenset({Kind.CHOICE, Kind.QUESTION, Kind.FORM})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """Somebody pressed. `principal` None: the account is nobody's. `edit` maps editable paths to new values; `fields`
-    are a native form's texts, to be read for the answer or the edit instead.
+    are a native form's texts, to be read for the answer or the edit instead. `stands_for`: the absent whose delegate
+    it is. `wanted`: for how often, as it was typed; `bounds`: the same, known to fit.
     """
 
     verb: Verb
@@ -53,6 +56,9 @@ class Press:
     edit: dict[str, Json] | None = None
     fields: dict[str, str] | None = None
     conversation: Conversation | None = None
+    stands_for: tuple[str, ...] = ()
+    wanted: Wanted | None = None
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,8 @@ class Standing:
 class Decision:
     """What to write and whom to tell. `inquiry` is the same object if unchanged; `transition` 0 is none. `vote` is
     cast or, when inactive, taken back. `revoke` and `expire` name the grant that ends. `finalise`: what is on screen is
-    out of date: buttons go, and where the inquiry is active it is shown anew. `comment` goes to the agent.
+    out of date: buttons go, and where the inquiry is active it is shown anew. `comment` goes to the agent instead of a
+    decision, `remark` besides it. `recorded` and `detail`: what the audit says of it, besides the transition.
     """
 
     inquiry: Inquiry
@@ -87,6 +94,9 @@ class Decision:
     changed: bool = False
     finalise: bool = False
     comment: str | None = None
+    remark: str = ""
+    recorded: str = ""
+    detail: dict[str, Json] = field(default_factory=dict)
 
 
 def grant_lives(row: InquiryRow, now_ms: int) -> bool:
@@ -154,6 +164,8 @@ class Case:
             active=active,
             checked=self.entitled,
             conversation=self.press.conversation,
+            bounds=self.press.bounds if verb is Verb.APPROVE else None,
+            stands_for=self.press.stands_for,
         )
 
     def noted(self, note: str) -> Decision:

@@ -60,6 +60,11 @@ GRANT_EXPIRED = Failure(
     why="its permission ran out before it could start",
     recovery="Call it again: people are asked anew.",
 )
+VOTER_LEFT = Failure(
+    what="the action was not run",
+    why="somebody who approved it may no longer decide such things",
+    recovery="Call it again: those who may decide it now are asked anew.",
+)
 GRANT_GONE = Failure(
     what="the action was not run",
     why="its permission was taken back, or used already",
@@ -118,6 +123,15 @@ def may_not(role: str, what: str) -> Failure:
         what=f"{what} was not done",
         why=f"{role} has no permission for it in team.yaml",
         recovery="Hand the work back and say who could do it.",
+    )
+
+
+def for_a_person(role: str, why: str) -> Failure:
+    """A brief that its reader's CONSTITUTION leaves to people."""
+    return Failure(
+        what=f"the work was not handed to {role}",
+        why=f"a person takes it over: {why}",
+        recovery="Do not give it to anybody else. When you go on, people have dealt with it: read what they say.",
     )
 
 

@@ -59,7 +59,7 @@ def form_of(inquiry: Inquiry) -> tuple[Question, ...]:
         case Kind.CHOICE:
             options = tuple(_chosen(inquiry))
             return (Question(name=ANSWER, label=words.YOUR_ANSWER, options=options),)
-        case Kind.APPROVAL | Kind.REVIEW | Kind.RECONCILE:
+        case Kind.APPROVAL | Kind.REVIEW | Kind.RECONCILE | Kind.POLICY:
             return ()
         case _:
             assert_never(inquiry.kind)
@@ -166,7 +166,7 @@ def answer_of(inquiry: Inquiry, fields: Mapping[str, str]) -> Json | Unfit:
     typed = fields.get(ANSWER, "")
     match inquiry.kind:
         case Kind.FORM if set(fields) == {ANSWER} and isinstance(whole := _json(typed), dict):
-            return whole
+            return _whole(inquiry, whole)
         case Kind.FORM:
             return _object(inquiry, fields)
         case Kind.CHOICE:
@@ -175,7 +175,32 @@ def answer_of(inquiry: Inquiry, fields: Mapping[str, str]) -> Json | Unfit:
             return typed
 
 
-def _object(inquiry: Inquiry, fields: Mapping[str, str]) -> Json | Unfit:
+def _whole(inquiry: Inquiry, typed: Mapping[str, Json]) -> Json | Unfit:
+    """A whole form in one input was drawn with texts for values: what is still such a text is read as if it had an
+    input of its own.
+    """
+    properties = _properties(inquiry.schema)
+    by_name = {shown: name for name in properties for shown in (visible(name), name)}
+    named = {by_name.get(shown, shown): value for shown, value in typed.items()}
+    texts = {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, str) and name in properties and _is_text_of(properties[name], value)
+    }
+    read = _object(inquiry, {visible(name): value for name, value in texts.items()})
+    if isinstance(read, Unfit):
+        return read
+    return {**{name: value for name, value in named.items() if name not in texts}, **read}
+
+
+def _is_text_of(schema: Mapping[str, Json], value: str) -> bool:
+    """Whether it stands for a value, and is not one: as it was drawn, or where no string is wanted."""
+    drawn = visible(_text(schema.get("default", _ABSENT), schema))
+    types = _types(schema)
+    return value == drawn or bool(_choices(schema)) or bool(types and "string" not in types)
+
+
+def _object(inquiry: Inquiry, fields: Mapping[str, str]) -> dict[str, Json] | Unfit:
     read = {
         name: _read(fields[visible(name)], schema, name)
         for name, schema in _properties(inquiry.schema).items()

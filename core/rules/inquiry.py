@@ -86,6 +86,9 @@ def expire_grant(row: InquiryRow, now_ms: int) -> Decision:
     unused = row.inquiry.state is InquiryState.APPROVED and grant is not None and _live(row)
     if grant is None or not unused or grant_lives(row, now_ms):
         return Decision(inquiry=row.inquiry)
+    if grant.used_n:  # some of it was done: that stays approved, and only what is left has run out
+        spent = move(row.inquiry, 16, InquiryState.APPROVED, updated_at_ms=now_ms)
+        return Decision(inquiry=spent, transition=16, changed=True, finalise=True, expire=grant.id)
     why = "its permission ran out before it could start"
     return _ended(row, 16, InquiryState.EXPIRED, BY_DEADLINE, why, now_ms, expire=grant.id)
 

@@ -6,13 +6,15 @@ New inquiries are `created` with version 0; whoever commits one gives it its ver
 
 from __future__ import annotations
 
+import msgspec
+
 from core.model.ids import CallId, inquiry_of
 from core.model.inquiries import Action, DeliveryState, Inquiry, InquiryState, Kind, Label, Stage, Verb
 from core.model.team import Json, Team, Tier
 from core.model.work import Failure, Task
 from core.rules.actions import RUN_COMMAND, Act, act_of
 from core.rules.canonical import intent_of
-from core.rules.policy import DAY_MS, DEFAULT_TIERS, Gates, Panel, gates_of, panel_of
+from core.rules.policy import DAY_MS, DEFAULT_TIERS, Gates, Panel, gates_of, panel_of, required_n
 from core.rules.transitions import move
 from core.rules.values import holds_secret
 
@@ -60,6 +62,7 @@ def approval(
         gates=gates.reasons,
         stages=panel.stages,
         reason_required=gates.reason_required,
+        approve_reason=gates.approve_reason,
         verified=gates.verified,
         policy=policy_version,
         decide_by_ms=now_ms + gates.decide_ms,
@@ -210,8 +213,7 @@ def _panel_again(team: Team, task: Task, original: Inquiry | None, gates: Gates)
         # Somebody has to say what happened, and the action was let through once without anybody: all who may approve,
         # those who asked too. An empty list fails closed: it waits in the inbox until it is withdrawn.
         everybody = tuple(p.id for p in team.people if p.may_approve)
-        required = sum(rule.approve_n for rule in gates.stages)
-        alone = Stage(eligible=everybody, approve_n=max(1, min(required, len(everybody))))
+        alone = Stage(eligible=everybody, approve_n=max(1, min(required_n(gates.stages), len(everybody))))
         return Panel(label=Label.REDUCED, stages=(alone,))
     return panel
 
@@ -231,6 +233,19 @@ def opened(inquiry: Inquiry, now_ms: int) -> Inquiry:
     """Transition 2; shown only after its deadline, it is overdue at once."""
     late = inquiry.decide_by_ms is not None and inquiry.decide_by_ms <= now_ms
     return move(inquiry, 2, InquiryState.OPEN, overdue=inquiry.overdue or late, updated_at_ms=now_ms)
+
+
+def asked_anew(inquiry: Inquiry, now_ms: int) -> Inquiry:
+    """Another revision waits from the beginning: its reminders and its escalation, too."""
+    return msgspec.structs.replace(
+        inquiry,
+        asked_at_ms=now_ms,
+        reminded_n=0,
+        escalated_n=0,
+        extended_ms=0,
+        snoozed_until_ms=0,
+        left=(),
+    )
 
 
 def _editable(action: Action, schema: dict[str, Json] | None) -> tuple[str, ...]:

@@ -13,7 +13,18 @@ import msgspec
 from core.model.events import Conversation
 from core.model.ids import EffectId, SignalId, TaskId, post_of
 from core.model.inquiries import Delivery, Inquiry, Vote
-from core.model.signals import ChildReport, Deadline, DecideBy, Errand, Signal, StopOrder, Withdraw, WordFromAsker
+from core.model.signals import (
+    ChildReport,
+    Deadline,
+    DecideBy,
+    Errand,
+    Escalate,
+    Remind,
+    Signal,
+    StopOrder,
+    Withdraw,
+    WordFromAsker,
+)
 from core.model.team import Json, Team
 from core.model.unit import (
     AddAudit,
@@ -32,7 +43,7 @@ from core.model.unit import (
     Table,
     Version,
 )
-from core.model.views import Line, Post
+from core.model.views import Answer, Line, Post, View
 from core.model.work import (
     AbortEffect,
     AnswerChild,
@@ -47,6 +58,7 @@ from core.model.work import (
     Facts,
     Failure,
     Finish,
+    GiveOver,
     Lost,
     PushBack,
     Replied,
@@ -56,10 +68,12 @@ from core.model.work import (
     Task,
     Tell,
 )
-from core.rules import budget, views
+from core.rules import auditing, budget, views, waiting
+from core.rules.handing import give_over
 from core.rules.inquiry import needs_of
-from core.rules.policy import rule_of
+from core.rules.policy import rule_for
 from core.rules.step import Env, Step, step
+from core.rules.text import readable
 
 TITLE_CHARS_MAX = 80
 _NOTHING = Facts()
@@ -141,6 +155,7 @@ def _with_facts(entry: Entry, env: Env) -> Entry:
         fingerprints=dict(env.fingerprints) if acts else {},
         exhausted=tuple(sorted(env.exhausted)),
         denied=tuple(sorted(env.denied)),
+        grants=env.grants,
     )
     return msgspec.structs.replace(entry, facts=facts) if facts != _NOTHING else entry
 
@@ -180,6 +195,8 @@ def _write_effects(plan: Plan, before: Task, task: Task, decided: Step) -> Task:
                 task = _set_deadline(plan, before, task, effect)
             case Tell():
                 _tell(plan, task, effect)
+            case GiveOver():
+                give_over(plan, before, effect)
             case Finish():
                 _finish(plan, task, effect)
             case ReturnQuestion():
@@ -253,22 +270,13 @@ def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
     inquiry = msgspec.structs.replace(inquiry, version=1, places=_places_of(plan.team, inquiry))
     plan.guards.append(Version(table=Table.INQUIRY, id=inquiry.id, version=0))
     plan.changes.append(PutInquiry(inquiry=inquiry))
-    plan.audit(
-        inquiry.id,
-        inquiry.revision,
-        "inquiry.opened",
-        kind=inquiry.kind.value,
-        digest=inquiry.digest,
-        intent=inquiry.intent,
-        label=inquiry.label.value,
-        task=inquiry.task,
-    )
+    plan.audit(inquiry.id, inquiry.revision, "inquiry.opened", **auditing.proposed(inquiry))
     show(plan, inquiry)
-    set_decide_by(plan, inquiry)
+    set_timers(plan, inquiry)
 
 
 def _places_of(team: Team, inquiry: Inquiry) -> tuple[Conversation, ...]:
-    places = dict.fromkeys(rule_of(team.policy, inquiry.tier).deliver)
+    places = dict.fromkeys(rule_for(team.policy, inquiry).deliver)
     return tuple(place for place in places if place != inquiry.conversation)
 
 
@@ -322,14 +330,11 @@ def draw(
     for one in showings(inquiry)[beyond:]:
         if platform and one.conversation.platform != platform:
             continue
-        nonce = views.control_nonce(plan.secret, one.delivery)
         plan.post(
             Post(
                 id=post_of(one.delivery, inquiry.version, occasion),
                 conversation=one.conversation,
-                view=views.inquiry_card(
-                    inquiry, plan.team, votes, nonce, plan.env.now_ms, needs=needs, delivery=one.delivery
-                ),
+                view=_view_at(plan, inquiry, votes, one, needs),
                 slot=one.slot,
                 rank=0,
                 at_ms=plan.env.now_ms,
@@ -337,11 +342,73 @@ def draw(
         )
 
 
+def _view_at(plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...], at: Showing, needs: str) -> View:
+    """The card, with buttons where it is decided; where others were asked instead there are none."""
+    now_ms = plan.env.now_ms
+    if at.conversation in inquiry.left:
+        return views.moved_card(inquiry, plan.team)
+    nonce = views.control_nonce(plan.secret, at.delivery)
+    return views.inquiry_card(inquiry, plan.team, votes, nonce, now_ms, needs=needs, delivery=at.delivery)
+
+
+def tell(plan: Plan, inquiry: Inquiry, deliveries: tuple[Delivery, ...], text: str, *key: object) -> None:
+    """Say something below the card, wherever it is decided."""
+    receipts = {d.conversation: d.receipt for d in sorted(deliveries, key=lambda d: d.revision) if d.receipt}
+    for n, one in enumerate(showings(inquiry)):
+        if one.conversation in inquiry.left:
+            continue
+        post_id = post_of(inquiry.id, inquiry.revision, *key, n)
+        plan.post(
+            Post(
+                id=post_id,
+                conversation=one.conversation,
+                view=Line(text=text),
+                slot=post_id,
+                rank=0,
+                reply_to=receipts.get(one.conversation),
+                at_ms=plan.env.now_ms,
+            )
+        )
+
+
+def decide_by_id(inquiry: Inquiry) -> SignalId:
+    """The timer of this deadline. Every extension has its own: an earlier one finds that nothing is due."""
+    later = f":{inquiry.extended_ms}" if inquiry.extended_ms else ""
+    return SignalId(f"{inquiry.id}:{inquiry.revision}:decide-by{later}")
+
+
 def set_decide_by(plan: Plan, inquiry: Inquiry) -> None:
     """The deadline of this revision. It never approves anything."""
     if inquiry.decide_by_ms is not None:
         errand = DecideBy(inquiry=inquiry.id, revision=inquiry.revision)
-        plan.signal(f"{inquiry.id}:{inquiry.revision}:decide-by", inquiry.task, errand, inquiry.decide_by_ms)
+        plan.signal(decide_by_id(inquiry), inquiry.task, errand, inquiry.decide_by_ms)
+
+
+def set_timers(plan: Plan, inquiry: Inquiry) -> None:
+    """All that happens to this revision by itself: its deadline, reminders, escalation."""
+    set_decide_by(plan, inquiry)
+    remind_at(plan, inquiry, waiting.reminder_due_ms(plan.team.policy, inquiry))
+    escalate_at(plan, inquiry, waiting.step_due_ms(plan.team.policy, inquiry, inquiry.escalated_n))
+
+
+def remind_at(plan: Plan, inquiry: Inquiry, due_ms: int | None) -> None:
+    """The next look at reminding people; one at a time is under way."""
+    if due_ms is not None:
+        errand = Remind(inquiry=inquiry.id, revision=inquiry.revision)
+        _look_at(plan, f"{inquiry.id}:{inquiry.revision}:remind:{due_ms}", inquiry.task, errand, due_ms)
+
+
+def escalate_at(plan: Plan, inquiry: Inquiry, due_ms: int | None) -> None:
+    """The next look at asking others."""
+    if due_ms is not None:
+        errand = Escalate(inquiry=inquiry.id, revision=inquiry.revision)
+        _look_at(plan, f"{inquiry.id}:{inquiry.revision}:escalate:{due_ms}", inquiry.task, errand, due_ms)
+
+
+def _look_at(plan: Plan, signal_id: str, task: TaskId, errand: Errand, due_ms: int) -> None:
+    """A timer that the clock has overtaken, and was then set back, is left as it is, and rings again."""
+    plan.changes = [c for c in plan.changes if not (isinstance(c, CloseSignal) and c.id == signal_id)]
+    plan.signal(signal_id, task, errand, due_ms)
 
 
 def _set_deadline(plan: Plan, before: Task, task: Task, effect: SetDeadline) -> Task:
@@ -355,9 +422,10 @@ def _set_deadline(plan: Plan, before: Task, task: Task, effect: SetDeadline) -> 
 
 
 def _tell(plan: Plan, task: Task, effect: Tell) -> None:
-    line = Line(text=effect.text, speaker=plan.team.roles[task.role].title)
-    post_id = post_of(task.id, task.step, effect.n)
-    plan.post(Post(id=post_id, conversation=task.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
+    speaker, post_id = plan.team.roles[task.role].title, post_of(task.id, task.step, effect.n)
+    view = Answer(task=task.id, speaker=speaker, text=readable(effect.text)) if effect.whole else None
+    said = view or Line(text=effect.text, speaker=speaker)
+    plan.post(Post(id=post_id, conversation=task.conversation, view=said, slot=post_id, at_ms=plan.env.now_ms))
 
 
 def _finish(plan: Plan, task: Task, effect: Finish) -> None:

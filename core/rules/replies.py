@@ -8,6 +8,7 @@ STRANGER = "Sorry, I only talk with people this team knows. Ask its owner to add
 MESSAGE_TOO_LONG = "That message is over 256 KB. Put it in a file under files/shared and tell me its name."
 MAY_NOT_ASK = "You may read along, but not give the team work. Ask its owner to make you a member."
 NOTHING_OPEN = "Nothing waits for a person."
+NOTHING_DECIDED = "Nothing was decided that has these words in it."
 NOTHING_RUNS = "No task is open."
 UNKNOWN_BUTTON = "That button is not one of mine."
 ASKED_BACK = "Asked. The request is taken back; it comes again with the answer."
@@ -63,9 +64,55 @@ def handed_over(role: str, why: str) -> str:
     return f"{role} hands this to a person: {why}. I do not answer here until somebody types /handback."
 
 
+TO_BE_HANDED_ON = "(was to be handed on)"
+
+
+HOW_OFTEN = "/approve ID for N times within H hours [where ARG=VALUE|VALUE, ...] [because REASON]"
+
+
+ALLOWED = "agents/team.yaml is changed, and the one before is kept in .signoff/backups"
+VOID = "The rest of it is void, the policy or the program has changed"
+VOTER_LEFT = "Void, somebody who approved it may no longer decide such things"
+
+
+def used(used_n: int, count_max: int) -> str:
+    """How much of a bounded approval is gone."""
+    return f"{used_n} of {count_max} used"
+
+
 def taken_over(where: str, why: str) -> str:
     """Above all that was said there, for whoever takes it over."""
     return f"A conversation needs a person ({why}): {where}. Type /handback there when the team may answer again."
+
+
+WHICH_INBOX = "/inbox shows all that waits; /inbox mine, /inbox overdue or /inbox TIER a part of it."
+
+
+def more_waits(n: int) -> str:
+    """Under an inbox that shows the oldest only."""
+    return f"And {n:,} more. /inbox mine, /inbox overdue or /inbox TIER shows a part of it."
+
+
+def waits_for_handback(places: tuple[tuple[str, str, str], ...], more_n: int) -> str:
+    """Under an inbox: where people have taken over, how long ago and why."""
+    lines = [f"{where} is with a person for {ago}: {why}" for where, ago, why in places]
+    if more_n:
+        lines.append(f"and {more_n:,} more")
+    return "\n".join((*lines, "/handback there lets the team answer again."))
+
+
+def none_of_several(refused: tuple[tuple[str, str], ...]) -> str:
+    """One of several could not be decided: none was."""
+    lines = [f"{short(inquiry)}: {why}" for inquiry, why in refused]
+    return "\n".join(("Nothing was approved, because not all of them can be:", *lines))
+
+
+def several_decided(decided: tuple[tuple[str, str], ...]) -> str:
+    """What each of several came to."""
+    return "\n".join(f"{short(inquiry)}: {note}" for inquiry, note in decided)
+
+
+TOO_MANY = "That is too much for one word: at most 20 at a time."
 
 
 def no_such_role(role: str, roles: tuple[str, ...]) -> str:

@@ -7,25 +7,48 @@ pressed need not be true when the last one does. A new revision starts without v
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from core.model.ids import grant_of
 from core.model.inquiries import Action, Grant, Inquiry, InquiryState, Kind, Label, Stage, Verb, Vote
-from core.model.team import Json
+from core.model.team import Json, Team
 from core.model.work import Failure
-from core.rules import forms, notes
+from core.rules import forms, notes, quorum, reviewing
 from core.rules.actions import Act, act_of
+from core.rules.bounds import agreed
 from core.rules.canonical import action_digest, intent_of
 from core.rules.decisions import Case, Decision, closed, resolved
-from core.rules.policy import DAY_MS, Gates, fillable, gates_of, panel_of, severity, stricter
+from core.rules.policy import (
+    DAY_MS,
+    Gates,
+    entitled,
+    fillable,
+    gates_of,
+    not_meant,
+    panel_of,
+    required_n,
+    rule_for,
+    rule_sets,
+    severity,
+    stages_or_one,
+    stricter,
+)
 from core.rules.schema import check_arguments
+from core.rules.votes import APPROVING
 
 
 def conclude(case: Case, vote: Vote | None, by: tuple[str, ...]) -> Decision:
     """Transition 7: everything is checked again, and the grant is minted."""
     inquiry, action = case.inquiry, case.inquiry.action
+    if inquiry.kind is Kind.REVIEW:
+        return _conclude_review(case, vote, by)
+    if inquiry.kind is Kind.POLICY and action is not None:
+        if case.fingerprint != action.fingerprint:
+            return closed(case, 13, InquiryState.CANCELLED, note=notes.LAWS_CHANGED, by=("policy",), vote=vote)
+        return resolved(case, 7, InquiryState.APPROVED, notes.APPROVED, vote=vote, by=by)
     if action is None:
         return resolved(case, 7, InquiryState.APPROVED, notes.APPROVED, vote=vote, by=by)
     act = _act_now(case, action, action.arguments)
@@ -33,18 +56,56 @@ def conclude(case: Case, vote: Vote | None, by: tuple[str, ...]) -> Decision:
         # Not a denial: the intent stays allowed, and asking anew is about the action as it is now.
         return closed(case, 13, InquiryState.CANCELLED, note=notes.ACTION_CHANGED, by=("policy",), vote=vote)
     today = gates_of(case.team, inquiry.role, act, gated=False, untrusted=False)
-    if today is not None and stricter(today, inquiry):
+    if today is not None and (stricter(today, inquiry) or not_meant(case.team, today, inquiry, by)):
         return _ask_anew(case, today)
+    bounds = None
+    if inquiry.kind is Kind.APPROVAL:
+        bounds = agreed((*(v for v in case.row.votes if _counts(inquiry, v, by, vote)), *((vote,) if vote else ())))
     grant = Grant(
         id=grant_of(inquiry.id, inquiry.revision, inquiry.generation),
         inquiry=inquiry.id,
         task=inquiry.task,
         digest=inquiry.digest,
-        execute_by_ms=case.now_ms + inquiry.execute_ms,
+        execute_by_ms=case.now_ms + (bounds.within_ms if bounds else inquiry.execute_ms),
         by=by,
+        bounds=bounds,
+        action=action if bounds else None,
+        role=inquiry.role if bounds else "",
     )
     answer = Verb.RERUN.value if inquiry.kind is Kind.RECONCILE else None
-    return resolved(case, 7, InquiryState.APPROVED, notes.APPROVED, vote=vote, by=by, grant=grant, answer=answer)
+    done = resolved(case, 7, InquiryState.APPROVED, notes.APPROVED, vote=vote, by=by, grant=grant, answer=answer)
+    return replace(done, inquiry=msgspec.structs.replace(done.inquiry, bounds=bounds))
+
+
+def _counts(inquiry: Inquiry, cast: Vote, by: tuple[str, ...], vote: Vote | None) -> bool:
+    """Whether a vote is one of those that approve it, but for the one that is being cast."""
+    again = vote is not None and (cast.principal, cast.stage) == (vote.principal, vote.stage)
+    approving = cast.active and cast.verb in APPROVING and cast.revision == inquiry.revision
+    return approving and cast.principal in by and not again
+
+
+def _conclude_review(case: Case, vote: Vote | None, by: tuple[str, ...]) -> Decision:
+    """A handoff is words that are bound already: of what may have changed only the policy is left to look at."""
+    role = case.team.roles.get(case.inquiry.role)
+    today = reviewing.gates(case.team, role) if role is not None else None
+    if today is not None and stricter(today, case.inquiry):
+        return _ask_anew(case, today)
+    return resolved(case, 7, InquiryState.APPROVED, notes.APPROVED, vote=vote, by=by)
+
+
+def still_decides(inquiry: Inquiry, by: tuple[str, ...], team: Team) -> bool:
+    """Whether everybody who approved it could still do so under today's definition: a permission given with a vote that
+    would no longer count is not to be used.
+    """
+    people = [team.person(p) for p in by]
+    if any(person is None or not person.may_approve for person in people):
+        return False
+    if inquiry.label is Label.OVERRIDE:
+        return all(person is not None and person.role == "owner" for person in people)
+    if inquiry.label is not Label.FULL:
+        return True
+    sets = [one for rule in stages_or_one(rule_for(team.policy, inquiry)) for one in rule_sets(rule)]
+    return {p for one in sets for p in entitled(team, one)}.issuperset(by)
 
 
 def _act_now(case: Case, action: Action, arguments: dict[str, Json]) -> Act | Failure:
@@ -61,7 +122,7 @@ def _is_bound(inquiry: Inquiry, then: Action, act: Act) -> bool:
 def _ask_anew(case: Case, today: Gates) -> Decision:
     """A stricter gate means another revision: new people, no votes."""
     inquiry = case.inquiry
-    panel = panel_of(case.team, today, inquiry.initiators, inquiry.chain)
+    panel = panel_of(case.team, today, (*inquiry.initiators, *inquiry.editors), inquiry.chain)
     if isinstance(panel, Failure):
         return case.noted(notes.NOBODY_LEFT)
     new = case.moved(
@@ -74,6 +135,7 @@ def _ask_anew(case: Case, today: Gates) -> Decision:
         gates=today.reasons,
         verified=today.verified,
         reason_required=today.reason_required,
+        approve_reason=today.approve_reason,
         execute_ms=today.execute_ms,
         at_deadline=inquiry.at_deadline if inquiry.kind is Kind.RECONCILE else today.at_deadline,
         policy=case.team.policy.version,
@@ -90,6 +152,7 @@ def _fresh(inquiry: Inquiry) -> dict[str, Any]:
         "pressed_once": False,
         "overdue": False,
         "resolution": None,
+        "bounds": None,
     }
 
 
@@ -115,7 +178,8 @@ def edit(case: Case) -> Decision:
     if digest == inquiry.digest:
         return case.noted(notes.NO_CHANGE)
     today = gates_of(case.team, inquiry.role, act, gated=False, untrusted=False)
-    if severity(act.tier) > severity(inquiry.tier) or stricter(today, inquiry):
+    label = _label_without_override(case, today)
+    if severity(act.tier) > severity(inquiry.tier) or stricter(today, msgspec.structs.replace(inquiry, label=label)):
         return case.noted(notes.RAISES_TIER)
     stages = inquiry.stages if inquiry.label is Label.SINGLE else _without(inquiry.stages, case.who)
     if not fillable(stages):
@@ -124,14 +188,29 @@ def edit(case: Case) -> Decision:
         11,
         InquiryState.OPEN,
         **_fresh(inquiry),
-        action=msgspec.structs.replace(act.action, secrets=action.secrets),
+        label=label,
+        action=msgspec.structs.replace(act.action, secrets=tuple(sorted({*action.secrets, *act.action.secrets}))),
         digest=digest,
         edited=True,
+        editors=tuple(dict.fromkeys((*inquiry.editors, case.who))),
         intent=intent_of(inquiry.root, act.action.resource, act.action.verb),
         stages=stages,
         decide_by_ms=case.now_ms + (today.decide_ms if today else DAY_MS),
     )
     return Decision(inquiry=new, revoke=case.live, transition=11, note=notes.EDITED, changed=True, finalise=True)
+
+
+def _label_without_override(case: Case, today: Gates | None) -> Label:
+    """An owner's override decides one revision alone. The next one is for the usual people again, and is looked at as
+    theirs: in full, or by as many as there are where the rule takes more than are left.
+    """
+    inquiry = case.inquiry
+    if inquiry.label is not Label.OVERRIDE:
+        return inquiry.label
+    if today is None or sum(stage.approve_n for stage in inquiry.stages) >= required_n(today.stages):
+        return Label.FULL
+    panel = panel_of(case.team, today, (*inquiry.initiators, *inquiry.editors), inquiry.chain)
+    return Label.FULL if isinstance(panel, Failure) or panel.label is not Label.REDUCED else Label.REDUCED
 
 
 def _edited(arguments: dict[str, Json], edit: dict[str, Json]) -> dict[str, Json]:
@@ -148,8 +227,4 @@ def _edited(arguments: dict[str, Json], edit: dict[str, Json]) -> dict[str, Json
 
 def _without(stages: tuple[Stage, ...], editor: str) -> tuple[Stage, ...]:
     """The editor proposes, and is not thereby an approver."""
-    left = [(stage, tuple(p for p in stage.eligible if p != editor)) for stage in stages]
-    return tuple(
-        msgspec.structs.replace(stage, eligible=people, deny_n=max(1, min(stage.deny_n, len(people))))
-        for stage, people in left
-    )
+    return tuple(quorum.without(stage, editor) for stage in stages)

@@ -25,7 +25,7 @@ from core.model.events import (
 from core.model.inquiries import Evidence
 from core.model.team import Person, Team
 from core.rules import replies
-from core.rules.commands import Ask, Control, Decide, Link, Order, Show, Unclear, parse
+from core.rules.commands import Always, ApproveAll, Ask, Control, Decide, Link, Order, Show, Unclear, parse
 
 TEXT_BYTES_MAX = 256 * 1024
 
@@ -82,7 +82,8 @@ class Ignore:
     """Nothing to do."""
 
 
-Route = Start | Tell | Press | Say | TurnAway | Greet | Reworded | Ignore | Decide | Control | Show | Link
+Acted = Decide | ApproveAll | Always | Control | Show | Link
+Route = Start | Tell | Press | Say | TurnAway | Greet | Reworded | Ignore | Acted
 
 
 def sender_of(team: Team, sender: Sender) -> tuple[Person | None, Evidence]:
@@ -178,7 +179,7 @@ def _order(order: Order, team: Team, person: Person) -> Route:
             return _start(team, text, role) if person.may_ask else Say(line=replies.MAY_NOT_ASK)
         case Control():
             return order if person.may_ask else Say(line=replies.MAY_NOT_ASK)
-        case Decide() | Show() | Link():
+        case Decide() | ApproveAll() | Always() | Show() | Link():
             return order
         case _:  # pragma: no cover
             assert_never(order)

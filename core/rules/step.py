@@ -7,15 +7,12 @@ changes nothing, so that late and repeated deliveries are harmless.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import assert_never
 
 import msgspec
 
-from core.model.ids import CallId, effect_of, inquiry_of
+from core.model.ids import call_of, effect_of, inquiry_of
 from core.model.inquiries import InquiryState
-from core.model.team import Role, Team
 from core.model.work import (
     AbortEffect,
     AskHuman,
@@ -27,7 +24,6 @@ from core.model.work import (
     CancelInquiry,
     ChildEnded,
     Decided,
-    Effect,
     Entry,
     Failure,
     Finish,
@@ -39,12 +35,11 @@ from core.model.work import (
     Phase,
     PushBack,
     Redefined,
+    Reopened,
     Repair,
     Replied,
     Returned,
     ReturnQuestion,
-    RunTool,
-    SetDeadline,
     Settled,
     Stop,
     Stopped,
@@ -54,106 +49,21 @@ from core.model.work import (
     ToolResult,
     Verdict,
 )
-from core.rules import budget, feedback, inquiry
-from core.rules.actions import Act, act_of
+from core.rules import budget, feedback, inquiry, reviewing
+from core.rules.actions import act_of
 from core.rules.calls import Opened, open_calls
 from core.rules.canonical import action_digest
+from core.rules.turn import Env, Step, Turn
+
+__all__ = ["Env", "Step", "step"]
 
 REPAIRS_MAX = 2
 """TEAM.md, Contracts: invalid output is repaired at most twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Env:
-    """What the step must know of the outside. `fingerprints`: SHA-256 of each command's program that could be read.
-    `exhausted`: budget scopes that had no room. `denied`: intents people denied anywhere in this root task.
-    """
-
-    now_ms: int
-    team: Team
-    fingerprints: Mapping[str, str] = field(default_factory=dict)
-    exhausted: frozenset[str] = frozenset()
-    denied: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """The new state, the entries the step adds to the journal itself, and what must happen."""
-
-    task: Task
-    entries: tuple[Entry, ...] = ()
-    effects: tuple[Effect, ...] = ()
-
-
-class _Turn:
-    """The step in the making: a task that is replaced, not changed, and what has been decided so far."""
-
-    def __init__(self, task: Task, env: Env) -> None:
-        self.task = task
-        self.env = env
-        self.n = task.step  # the number of the entry being folded
-        self.entries: list[Entry] = []
-        self.effects: list[Effect] = []
-        self.performed = 0
-
-    @property
-    def role(self) -> Role:
-        return self.env.team.roles[self.task.role]
-
-    def set(self, **changes: object) -> None:
-        self.task = msgspec.structs.replace(self.task, **changes)
-
-    def call(self, call_id: CallId) -> Call | None:
-        return next((c for c in self.task.calls if c.id == call_id), None)
-
-    def put(self, call: Call) -> None:
-        self.set(calls=tuple(call if c.id == call.id else c for c in self.task.calls))
-
-    def settle(self, call: Call, result: ToolResult) -> None:
-        """The rules themselves give the call its result."""
-        self.entries.append(Returned(at_ms=self.env.now_ms, call=call.id, result=result, derived=True))
-        self.put(msgspec.structs.replace(call, state=CallState.ENDED))
-
-    def run(self, call: Call, act: Act, grant: Verdict | None) -> None:
-        """Let a worker perform the call's action."""
-        effect_id = effect_of(self.task.id, self.n, self.performed)
-        self.performed += 1
-        self.effects.append(
-            RunTool(
-                id=effect_id,
-                call=call.id,
-                tool=act.action.tool,
-                arguments=act.action.arguments,
-                effect=act.effect,
-                seconds_max=act.seconds_max,
-                digest=action_digest(act.action),
-                grant=grant.grant if grant else None,
-            )
-        )
-        self.put(msgspec.structs.replace(call, state=CallState.RUNNING, effect=effect_id))
-
-    def done(self) -> Step:
-        """Number what was decided and keep the wall clock."""
-        self._keep_time()
-        self.set(step=self.n + 1 + len(self.entries), updated_at_ms=self.env.now_ms)
-        return Step(task=self.task, entries=tuple(self.entries), effects=tuple(self.effects))
-
-    def _keep_time(self) -> None:
-        """Wall clock counts while something of the task runs, not while it waits for people or children."""
-        task, now_ms = self.task, self.env.now_ms
-        running = not task.phase.final and (task.thinking is not None or _any_running(task))
-        if running and task.active_since_ms is None:
-            left_ms = max(0, self.role.task_seconds_max * 1000 - task.active_ms)
-            self.set(active_since_ms=now_ms)
-            self.effects.append(SetDeadline(due_at_ms=now_ms + left_ms))
-        elif not running and task.active_since_ms is not None:
-            self.set(active_since_ms=None, active_ms=task.active_ms + max(0, now_ms - task.active_since_ms))
-            self.effects.append(SetDeadline(due_at_ms=None))
-
-
 def step(task: Task, entry: Entry, env: Env) -> Step:
     """Fold one entry. Total: every entry in every phase has an answer."""
-    turn = _Turn(task, env)
+    turn = Turn(task, env)
     if task.phase.final:
         pass
     elif task.phase is Phase.CANCELLING:
@@ -163,7 +73,7 @@ def step(task: Task, entry: Entry, env: Env) -> Step:
     return turn.done()
 
 
-def _while_working(turn: _Turn, entry: Entry) -> None:
+def _while_working(turn: Turn, entry: Entry) -> None:
     match entry:
         case Begun():
             _think(turn)
@@ -184,6 +94,8 @@ def _while_working(turn: _Turn, entry: Entry) -> None:
             _child_ended(turn, entry)
         case Decided():
             _decided(turn, entry)
+        case Reopened():
+            _reopened(turn, entry)
         case TimedOut():
             _timed_out(turn)
         case Held():
@@ -199,7 +111,7 @@ def _while_working(turn: _Turn, entry: Entry) -> None:
             assert_never(entry)
 
 
-def _while_cancelling(turn: _Turn, entry: Entry) -> None:
+def _while_cancelling(turn: Turn, entry: Entry) -> None:
     """Only outcomes still matter: the task ends when everything that was started has one."""
     task = turn.task
     match entry:
@@ -222,7 +134,7 @@ def _while_cancelling(turn: _Turn, entry: Entry) -> None:
             _ask_what_happened(turn, entry)
         case Decided():
             _decided_while_cancelling(turn, entry)
-        case Begun() | Heard() | TimedOut() | Held() | Stopped() | Redefined() | Repair():
+        case Begun() | Heard() | Reopened() | TimedOut() | Held() | Stopped() | Redefined() | Repair():
             pass
         case _:  # pragma: no cover
             assert_never(entry)
@@ -232,7 +144,7 @@ def _while_cancelling(turn: _Turn, entry: Entry) -> None:
 # --- Thinking -------------------------------------------------------------------------------------------------------
 
 
-def _think(turn: _Turn) -> None:
+def _think(turn: Turn) -> None:
     """Start the next turn, if the budgets allow one."""
     day = budget.day_of(turn.env.team.zone, turn.env.now_ms)
     if budget.scope_of(turn.task.role, day) in turn.env.exhausted:
@@ -252,22 +164,22 @@ def _think(turn: _Turn) -> None:
     turn.effects.append(CallModel(id=effect_id))
 
 
-def _think_if_all_ended(turn: _Turn) -> None:
+def _think_if_all_ended(turn: Turn) -> None:
     task = turn.task
     if task.thinking is None and not task.question and all(c.state is CallState.ENDED for c in task.calls):
         _think(turn)
 
 
-def _hear(turn: _Turn, entry: Heard) -> None:
+def _hear(turn: Turn, entry: Heard) -> None:
     task = turn.task
     if task.question and entry.by_role:
         turn.set(question="", parent_call=entry.call or task.parent_call)
         _think(turn)
     else:
-        turn.set(heard_n=task.heard_n + 1)
+        turn.set(heard_n=task.heard_n + 1, words_n=task.words_n + (not entry.by_role))
 
 
-def _replied(turn: _Turn, entry: Replied) -> None:
+def _replied(turn: Turn, entry: Replied) -> None:
     task, reply = turn.task, entry.reply
     if task.thinking != entry.effect:
         return
@@ -290,19 +202,22 @@ def _replied(turn: _Turn, entry: Replied) -> None:
         _end_with_prose(turn, reply.text, cut=reply.stop is Stop.CUT)
 
 
-def _warn_of_budget(turn: _Turn, *, before: Task) -> None:
+def _warn_of_budget(turn: Turn, *, before: Task) -> None:
     """At 80 % people hear of it, once."""
     warning = budget.task_warning(turn.task, turn.role)
     if warning is not None and budget.task_warning(before, turn.role) is None:
         turn.effects.append(Tell(text=warning, n=0))
 
 
-def _end_with_prose(turn: _Turn, text: str, *, cut: bool) -> None:
+def _end_with_prose(turn: Turn, text: str, *, cut: bool) -> None:
     """The one who answers people may just say it. A child that will not keep the form is taken at its word, labelled.
 
-    A message that came in while the model was answering is read before the task ends.
+    A message that came in while the model was answering is read before the task ends. What was said until then is
+    shown all the same, unless somebody must look at it first.
     """
     if turn.task.heard_n:
+        if turn.task.parent is None and not turn.role.permissions.requires_review:
+            turn.effects.append(Tell(text=text.strip(), n=1, whole=True))
         _think(turn)
         return
     notes = []
@@ -310,10 +225,20 @@ def _end_with_prose(turn: _Turn, text: str, *, cut: bool) -> None:
         notes.append(feedback.PROSE_NOT_HANDOFF)
     if cut:
         notes.append(feedback.ANSWER_WAS_CUT)
-    _end(turn, Phase.DONE, Handoff(summary=text.strip(), degraded="; ".join(notes)))
+    handoff = Handoff(summary=text.strip(), degraded="; ".join(notes))
+    call = reviewing.in_prose(call_of(turn.task.id, turn.n, 0), handoff)
+    match reviewing.review(turn.task, call, turn.env.team, handoff, "", turn.env.now_ms):
+        case None:
+            _end(turn, Phase.DONE, handoff)
+        case Failure() as failure:
+            _end(turn, Phase.FAILED, failure)
+        case asked:
+            waiting = msgspec.structs.replace(call, state=CallState.PERSON, inquiry=asked.id)
+            turn.set(calls=(waiting,))
+            turn.effects.append(AskHuman(call=call.id, inquiry=asked))
 
 
-def _repair(turn: _Turn, errors: str, failure: Failure | None) -> None:
+def _repair(turn: Turn, errors: str, failure: Failure | None) -> None:
     """Tell the model what was wrong, at most twice; then the task fails with `failure`."""
     if turn.task.repairs >= REPAIRS_MAX and failure is not None:
         _end(turn, Phase.FAILED, failure)
@@ -323,15 +248,15 @@ def _repair(turn: _Turn, errors: str, failure: Failure | None) -> None:
     _think(turn)
 
 
-def _open_turn(turn: _Turn, entry: Replied) -> None:
+def _open_turn(turn: Turn, entry: Replied) -> None:
     """Take up every call of the reply: run it, ask a person, delegate, or give it its result at once."""
     opened: Opened = open_calls(turn.task, entry.reply, turn.env.team, turn.env, turn.n)
     turn.set(calls=opened.calls, rounds=opened.rounds, asking=opened.asking)
     turn.effects.extend(opened.effects)
     for call, result in opened.settled:
         turn.settle(call, result)
-    for call, act in opened.acts:
-        turn.run(call, act, None)
+    for call, act, grant in opened.acts:
+        turn.run(call, act, grant)
     match opened.ending:
         case None:
             _think_if_all_ended(turn)
@@ -349,7 +274,7 @@ def _open_turn(turn: _Turn, entry: Replied) -> None:
 # --- Results of the open turn ---------------------------------------------------------------------------------------
 
 
-def _returned(turn: _Turn, entry: Returned) -> None:
+def _returned(turn: Turn, entry: Returned) -> None:
     call = turn.call(entry.call)
     if call is None or call.state is not CallState.RUNNING:
         return
@@ -359,7 +284,7 @@ def _returned(turn: _Turn, entry: Returned) -> None:
     _think_if_all_ended(turn)
 
 
-def _ask_what_happened(turn: _Turn, entry: Lost) -> None:
+def _ask_what_happened(turn: Turn, entry: Lost) -> None:
     """Transition 18: nobody can know what became of a started action, so a person is asked."""
     call = turn.call(entry.call)
     if call is None or call.state is not CallState.RUNNING or call.effect != entry.effect:
@@ -388,7 +313,7 @@ def _ask_what_happened(turn: _Turn, entry: Lost) -> None:
     )
 
 
-def _child_ended(turn: _Turn, entry: ChildEnded) -> None:
+def _child_ended(turn: Turn, entry: ChildEnded) -> None:
     call = turn.call(entry.call)
     if call is None or call.state is not CallState.CHILD:
         return
@@ -400,24 +325,59 @@ def _child_ended(turn: _Turn, entry: ChildEnded) -> None:
     _think_if_all_ended(turn)
 
 
-def _decided(turn: _Turn, entry: Decided) -> None:
+def _decided(turn: Turn, entry: Decided) -> None:
     call, verdict = turn.call(entry.call), entry.verdict
     if call is None or call.state is not CallState.PERSON or call.inquiry != verdict.inquiry:
         return
-    if verdict.state == InquiryState.APPROVED:
+    if reviewing.hands_off(call):
+        _handoff_decided(turn, call, verdict)
+    elif verdict.state == InquiryState.APPROVED:
         arguments = call.arguments if verdict.action_arguments is None else verdict.action_arguments
         call = msgspec.structs.replace(call, arguments=arguments)
         act = act_of(turn.env.team, turn.task.role, call.name, arguments, turn.env.fingerprints)
         if isinstance(act, Failure):
             turn.settle(call, ToolResult(failure=act))
         else:
-            turn.run(call, act, verdict)
+            turn.run(call, act, verdict.grant)
     else:
         turn.settle(call, inquiry.result_of(verdict))
     _think_if_all_ended(turn)
 
 
-def _decided_while_cancelling(turn: _Turn, entry: Decided) -> None:
+def _handoff_decided(turn: Turn, call: Call, verdict: Verdict) -> None:
+    """An approved handoff goes on as it is, but never past words that were said meanwhile."""
+    handoff = reviewing.handoff_of(call.arguments)
+    approved = verdict.state == InquiryState.APPROVED
+    if approved and not turn.task.heard_n:
+        turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+        _end(turn, Phase.DONE, handoff)
+    elif verdict.state == InquiryState.DENIED:
+        turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+        _end(turn, Phase.REJECTED, reviewing.rejected(verdict))
+    elif approved:
+        turn.set(reviewed=reviewing.digest_of(turn.task, handoff))
+        _not_handed_off(turn, call, feedback.HANDOFF_AFTER_HEARING)
+    else:
+        _not_handed_off(turn, call, reviewing.not_yet(verdict))
+
+
+def _not_handed_off(turn: Turn, call: Call, why: Failure) -> None:
+    """What was only written has no call that could return a result."""
+    if call.use:
+        turn.settle(call, ToolResult(failure=why))
+        return
+    turn.entries.append(Repair(at_ms=turn.env.now_ms, errors=f"{why.what}: {why.why}. {why.recovery}"))
+    turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+
+
+def _reopened(turn: Turn, entry: Reopened) -> None:
+    """What was queued under the grant that is gone is withdrawn in the same transaction, by whoever commits this."""
+    call = turn.call(entry.call)
+    if call is not None and call.state is CallState.RUNNING and call.inquiry == entry.inquiry:
+        turn.put(msgspec.structs.replace(call, state=CallState.PERSON, effect=None))
+
+
+def _decided_while_cancelling(turn: Turn, entry: Decided) -> None:
     """The answer to "did it happen?" is all a cancelled task still waits for; nothing is run any more."""
     call = turn.call(entry.call)
     if call is not None and call.state is CallState.PERSON and call.inquiry == entry.verdict.inquiry:
@@ -427,7 +387,7 @@ def _decided_while_cancelling(turn: _Turn, entry: Decided) -> None:
 # --- Ending ---------------------------------------------------------------------------------------------------------
 
 
-def _timed_out(turn: _Turn) -> None:
+def _timed_out(turn: Turn) -> None:
     """The timer may be stale: only the time the task really worked counts."""
     task, seconds_max = turn.task, turn.role.task_seconds_max
     if task.active_since_ms is None or task.active_ms + turn.env.now_ms - task.active_since_ms < seconds_max * 1000:
@@ -436,7 +396,7 @@ def _timed_out(turn: _Turn) -> None:
     _end(turn, Phase.FAILED, Failure(what=feedback.OUT_OF_TIME, why=why, recovery=feedback.SMALLER_OR_LONGER))
 
 
-def _end(turn: _Turn, phase: Phase, result: Handoff | Failure) -> None:
+def _end(turn: Turn, phase: Phase, result: Handoff | Failure) -> None:
     """End the task: at once if nothing is under way, else when all of it has settled."""
     task = turn.task
     for call in task.calls:
@@ -463,11 +423,7 @@ def _end(turn: _Turn, phase: Phase, result: Handoff | Failure) -> None:
     _finish_if_settled(turn)
 
 
-def _any_running(task: Task) -> bool:
-    return any(c.state is CallState.RUNNING for c in task.calls)
-
-
-def _finish_if_settled(turn: _Turn) -> None:
+def _finish_if_settled(turn: Turn) -> None:
     task = turn.task
     if task.thinking is not None or any(c.state is not CallState.ENDED for c in task.calls):
         return

@@ -64,7 +64,7 @@ def _row(number: int, name: str, moves: frozenset[Move], rule: str) -> Transitio
     return Transition(number=number, name=name, moves=moves, rule=rule)
 
 
-_VOTE = frozenset({(_S.OPEN, _S.COLLECTING), (_S.COLLECTING, _S.OPEN)}) | _stays(_S.COLLECTING, _S.IN_REVIEW)
+_VOTE = frozenset({(_S.OPEN, _S.COLLECTING), (_S.COLLECTING, _S.OPEN)}) | _stays(*_ACTIVE)
 _REOPENED_STAGE = _to(_S.OPEN, _S.IN_REVIEW) | _to(_S.COLLECTING, _S.IN_REVIEW)
 
 TRANSITIONS: tuple[Transition, ...] = (

@@ -29,6 +29,7 @@ from core.model.views import (
 from core.model.work import CallState, Failure, Handoff, Phase, Task
 from core.rules import forms, words
 from core.rules.controls import LETTERS, control, control_nonce, nonce_hash, parse_control
+from core.rules.secrets import redacted
 from core.rules.text import (
     human_count,
     human_duration,
@@ -40,7 +41,7 @@ from core.rules.text import (
     shorten,
     visible,
 )
-from core.rules.values import is_secret, masked, secret_texts, text_form
+from core.rules.values import masked, secret_texts, text_form
 
 __all__ = [
     "answer_view",
@@ -102,6 +103,7 @@ _STYLES: Final = {Verb.APPROVE: "good", Verb.HAPPENED: "good", Verb.DENY: "bad",
 _OFFERED: Final[dict[Kind, tuple[Verb, ...]]] = {
     Kind.APPROVAL: (Verb.APPROVE, Verb.DENY, Verb.EDIT, Verb.ASK_BACK, Verb.VIEW),
     Kind.REVIEW: (Verb.APPROVE, Verb.DENY, Verb.ASK_BACK, Verb.VIEW),
+    Kind.POLICY: (Verb.APPROVE, Verb.DENY, Verb.VIEW),
     Kind.RECONCILE: (Verb.HAPPENED, Verb.RERUN, Verb.GIVE_UP, Verb.VIEW),
     Kind.CHOICE: (Verb.ANSWER,),
     Kind.QUESTION: (Verb.ANSWER,),
@@ -132,6 +134,8 @@ def inquiry_card(
     hint = ""
     if inquiry.label is Label.SINGLE and inquiry.kind is not Kind.RECONCILE:
         hint = words.HINT_AGAIN if inquiry.pressed_once else words.HINT_TWICE
+    elif inquiry.approve_reason:
+        hint = words.HINT_REASON
     return InquiryCard(
         inquiry=inquiry.id,
         revision=inquiry.revision,
@@ -165,6 +169,8 @@ def title_of_inquiry(inquiry: Inquiry, team: Team) -> str:
     match inquiry.kind:
         case Kind.RECONCILE:
             title = words.did_it_happen(role, _what_of(action))
+        case Kind.POLICY:
+            title = words.ALWAYS_ALLOW
         case Kind.REVIEW:
             title = words.asks_for_review(role)
         case Kind.APPROVAL if action is not None and action.tool == COMMAND_TOOL:
@@ -207,31 +213,16 @@ def _fields_of(inquiry: Inquiry) -> list[tuple[str, str]]:
 
 def arguments_shown(action: Action) -> dict[str, Json]:
     """The arguments as a program may read them: all of them, secrets redacted."""
-    return dict(_arguments_of(action))
-
-
-def _arguments_of(action: Action) -> Iterator[tuple[str, Json]]:
-    return ((name, _without_secrets(value, name, action.secrets)) for name, value in action.arguments.items())
+    return redacted(action.arguments, action.secrets)
 
 
 def _rows_of(action: Action) -> Iterator[tuple[str, Json]]:
     """An object's members are rows of their own, by the paths an edit names them with (`args.site`)."""
-    for name, value in _arguments_of(action):
+    for name, value in arguments_shown(action).items():
         if isinstance(value, dict) and value and not any("." in member for member in value):
             yield from ((f"{name}.{member}", inner) for member, inner in value.items())
         else:
             yield name, value
-
-
-def _without_secrets(value: Json, path: str, secrets: tuple[str, ...]) -> Json:
-    """A secret is named by its own name or by its path (`auth.token`), at any depth."""
-    if is_secret(path, secrets):
-        return words.REDACTED
-    if isinstance(value, dict):
-        return {name: _without_secrets(inner, f"{path}.{name}", secrets) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(inner, path, secrets) for inner in value]
-    return value
 
 
 def _what_of(action: Action | None) -> str:
@@ -285,6 +276,17 @@ def decided_card(inquiry: Inquiry, team: Team, now_ms: int, outcome: str = "") -
         title=title_of_inquiry(inquiry, team),
         headline=shorten(visible(_headline(inquiry, team, now_ms)), LINE_MAX),
         outcome=shorten(readable(outcome), LINE_MAX),
+        speaker=title_of(team, inquiry.role),
+        state=str(inquiry.state),
+    )
+
+
+def moved_card(inquiry: Inquiry, team: Team) -> DecidedCard:
+    """The same message where it is decided no longer: others were asked instead."""
+    return DecidedCard(
+        inquiry=inquiry.id,
+        title=title_of_inquiry(inquiry, team),
+        headline=words.MOVED_ON,
         speaker=title_of(team, inquiry.role),
         state=str(inquiry.state),
     )

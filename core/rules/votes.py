@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from core.model.inquiries import Inquiry, InquiryState, Kind, Label, Stage, Verb, Vote
 from core.model.team import Team
-from core.rules.policy import fillable
+from core.rules.quorum import can_fill, groups_of, is_met, seated, sets_of
 
 APPROVING = frozenset({Verb.APPROVE, Verb.RERUN})
 NAMES_MAX = 5
@@ -46,7 +46,7 @@ def count(inquiry: Inquiry, votes: Iterable[Vote], team: Team) -> Count:
     for n, stage in enumerate(inquiry.stages):
         approved = _approvers(valid, n)
         by.extend(p for p in approved if p not in by)
-        if len(approved) < stage.approve_n:
+        if not is_met(stage, approved):
             due = n
             break
     at = inquiry.stage if due is None else due
@@ -88,12 +88,12 @@ def leaves_enough(inquiry: Inquiry, votes: Iterable[Vote], team: Team) -> bool:
     """Whether people are left for everything that is still due. Else the last seat could never be filled."""
     valid = [vote for vote in votes if _valid(inquiry, vote, team)]
     taken = {vote.principal for vote in valid if vote.verb in APPROVING}
-    due = [
-        Stage(eligible=stage.eligible, approve_n=stage.approve_n - len(_approvers(valid, n)))
-        for n, stage in enumerate(inquiry.stages)
-        if stage.disjoint and len(_approvers(valid, n)) < stage.approve_n
-    ]
-    return fillable(due, frozenset(taken))
+    due = []
+    for n, stage in enumerate(inquiry.stages):
+        mine = set(_approvers(valid, n))
+        if stage.disjoint and not is_met(stage, mine):
+            due += [(set(who) - (taken - mine), size) for who, size in groups_of(stage)]
+    return can_fill(due)
 
 
 def _approvers(votes: Iterable[Vote], stage: int) -> list[str]:
@@ -129,13 +129,36 @@ def needs_of(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> str:
     valid = [vote for vote in votes if _valid(inquiry, vote, team)]
     voted = _approvers(valid, at)
     gone = set(counted.by) if stage.disjoint else set(voted)
-    left = tuple(p for p in stage.eligible if p not in gone)
-    words = f"{max(0, stage.approve_n - len(voted))} of {len(left)}: {_either(left, team)}"
+    words = "; and ".join(
+        f"{missing} of {len(left)}: {_either(left, team)}" for missing, left in _missing(stage, voted, gone)
+    )
     later = sum(s.approve_n for s in inquiry.stages[at + 1 :])
     if later:
         words += f", then {later} more"
     asked = tuple(p for p in inquiry.initiators if all(p not in s.eligible for s in inquiry.stages))
     return f"{words}; not {_either(asked, team)} (asked)" if asked else words
+
+
+def _missing(stage: Stage, voted: list[str], gone: set[str]) -> list[tuple[int, tuple[str, ...]]]:
+    """How many of whom each set still needs; of a stage that is met, its first."""
+    groups = groups_of(stage)
+    rows = [
+        (size - len(sitting), tuple(p for p in one.eligible if p not in gone))
+        for one, (_, size), sitting in zip(sets_of(stage), groups, seated(groups, voted), strict=True)
+    ]
+    return [row for row in rows if row[0]] or rows[:1]
+
+
+def needed(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> tuple[str, ...]:
+    """Who could bring it further now: of the stage that is due, those whose set has a place left."""
+    if inquiry.state.final or not inquiry.stages:
+        return ()
+    counted = count(inquiry, votes, team)
+    at = inquiry.stage if counted.stage is None else counted.stage
+    stage = inquiry.stages[at]
+    voted = _approvers([vote for vote in votes if _valid(inquiry, vote, team)], at)
+    gone = set(counted.by) if stage.disjoint else set(voted)
+    return tuple(dict.fromkeys(p for _, left in _missing(stage, voted, gone) for p in left))
 
 
 def names_of(people: Iterable[str], team: Team) -> tuple[str, ...]:

@@ -11,17 +11,22 @@ from dataclasses import replace
 from typing import assert_never
 
 from core.model.inquiries import Evidence, InquiryState, Kind, Label, Verb, Vote
-from core.model.team import Team
+from core.model.team import Absence, Person, Team
 from core.model.unit import InquiryRow
-from core.rules import forms, notes
+from core.rules import forms, notes, tending
+from core.rules.audience import stood_for, with_delegate
+from core.rules.bounds import fit
 from core.rules.decisions import QUESTIONS, Case, Decision, Press, Standing, closed, grant_lives, resolved
 from core.rules.opening import opened
 from core.rules.revising import conclude, edit
 from core.rules.schema import check_arguments
 from core.rules.votes import count, denied, leaves_enough, names_of, own_vote, voted_elsewhere
 
-_ANY_STAGE = frozenset({Verb.EDIT, Verb.ASK_BACK})
+_ANY_STAGE = frozenset({Verb.EDIT, Verb.ASK_BACK, Verb.EXTEND})
 _KEEPS_VOTE = frozenset({Verb.APPROVE, Verb.DENY, Verb.RERUN})
+
+SAME_PRESS_MS = 1_000
+"""Two clicks of a single operator that are closer together are one: no mind was made up in between."""
 
 
 def press(
@@ -34,9 +39,10 @@ def press(
     task_alive: bool,
     fingerprint_now: str | None,
     others: tuple[Standing, ...] = (),
+    absences: tuple[Absence, ...] = (),
 ) -> Decision:
     """Judge one press. `fingerprint_now` is the program's just before the decision, None if there is none to read.
-    `others` is the standing of earlier voters, looked up just before, too.
+    `others` is the standing of earlier voters, looked up just before, too. `absences` are of people who may decide it.
     """
     inquiry = row.inquiry
     case = Case(
@@ -57,6 +63,7 @@ def press(
             return case.noted(notes.TOO_LATE_TO_STOP)
         by = inquiry.resolution.by if inquiry.resolution else ()
         return case.noted(notes.afterwards(inquiry.state, ", ".join(names_of(by, team)) or "nobody"))
+    case = _standing_in(case, absences)
     objection = _objection(case)
     if objection:
         return case.noted(objection)
@@ -65,6 +72,15 @@ def press(
     if inquiry.state in {InquiryState.CREATED, InquiryState.UNDELIVERABLE}:
         case = replace(case, inquiry=opened(inquiry, now_ms))
     return _decide(case)
+
+
+def _standing_in(case: Case, absences: tuple[Absence, ...]) -> Case:
+    """The delegate of somebody absent has a seat where the policy's selector means both (case_24)."""
+    stands_for = case.press.stands_for or stood_for(case.inquiry, absences, case.who, case.now_ms)
+    if not stands_for:
+        return case
+    inquiry = with_delegate(case.inquiry, case.team, stands_for, case.who)
+    return replace(case, inquiry=inquiry, press=replace(case.press, stands_for=stands_for))
 
 
 def _decide(case: Case) -> Decision:
@@ -86,6 +102,14 @@ def _decide(case: Case) -> Decision:
             return _say_what_happened(case)
         case Verb.WITHDRAW:
             return _take_back(case)
+        case Verb.COMMENT:
+            return tending.comment(case)
+        case Verb.SNOOZE:
+            return tending.snooze(case)
+        case Verb.EXTEND:
+            return tending.extend(case)
+        case Verb.OVERRIDE:
+            return tending.override(case)
         case Verb.VIEW:  # pragma: no cover
             return case.noted("")
         case _:  # pragma: no cover
@@ -97,7 +121,7 @@ def _objection(case: Case) -> str:
     inquiry, pressed = case.inquiry, case.press
     if pressed.revision != inquiry.revision:
         return notes.STALE
-    if pressed.verb not in inquiry.verbs and pressed.verb is not Verb.WITHDRAW:
+    if pressed.verb not in inquiry.verbs and pressed.verb not in tending.TENDING | {Verb.WITHDRAW}:
         return notes.NOT_OFFERED
     person = case.team.person(case.who)
     if person is None or case.standing.principal != person.id:
@@ -106,10 +130,22 @@ def _objection(case: Case) -> str:
         return notes.NEEDS_VERIFIED
     if any(v.callback == pressed.callback and v.principal != case.who for v in case.row.votes):
         return notes.SEEN
+    if pressed.verb in tending.TALK:
+        return "" if tending.concerned(case, person) else notes.NOT_ELIGIBLE
+    if pressed.verb is Verb.OVERRIDE:
+        return tending.no_override(case, person)
+    return _not_a_decider(case, person)
+
+
+def _not_a_decider(case: Case, person: Person) -> str:
+    """Why this person does not decide this, or not now."""
+    inquiry, pressed = case.inquiry, case.press
     stages = inquiry.stages if pressed.verb in _ANY_STAGE | {Verb.WITHDRAW} else (case.stage,)
     eligible = any(case.who in stage.eligible for stage in stages)
     if not eligible and case.who in inquiry.initiators:
         return notes.NOT_YOUR_OWN
+    if not eligible and pressed.stands_for:
+        return notes.NOT_IN_THEIR_PLACE
     may = person.may_ask if inquiry.kind in QUESTIONS else person.may_approve
     if not eligible or not may or (case.standing.may_approve is False and inquiry.kind not in QUESTIONS):
         # Taking one's own vote back is always safe, and a removed approver's vote no longer counts anyway.
@@ -129,6 +165,13 @@ def _task_over(case: Case) -> Decision:
 
 def _approve(case: Case) -> Decision:
     inquiry, votes = case.inquiry, case.row.votes
+    if case.press.wanted is not None:
+        bounds = fit(case, case.press.wanted)
+        if isinstance(bounds, str):
+            return case.noted(bounds)
+        case = replace(case, press=replace(case.press, bounds=bounds))
+    if inquiry.approve_reason and case.press.verb is Verb.APPROVE and not case.press.reason.strip():
+        return case.noted(notes.APPROVE_REASON_NEEDED)
     if inquiry.label is Label.SINGLE:
         return _approve_alone(case)
     if voted_elsewhere(inquiry, votes, case.who):
@@ -148,7 +191,9 @@ def _approve_alone(case: Case) -> Decision:
     if not case.entitled:
         return case.noted(notes.NOT_CHECKED)
     first = own_vote(inquiry, case.row.votes, case.who, inquiry.stage)
-    if inquiry.pressed_once and first is not None and first.callback != case.press.callback:
+    if first is not None and first.verb is Verb.DENY:
+        return case.noted(notes.CONFLICT)
+    if inquiry.pressed_once and first is not None and _is_another_press(first, case.press):
         return conclude(case, case.vote(case.press.verb), (case.who,))
     if inquiry.pressed_once:
         return case.noted(notes.CONFIRM)
@@ -156,6 +201,11 @@ def _approve_alone(case: Case) -> Decision:
     seen = case.vote(Verb.VIEW)
     once = case.moved(5, InquiryState.COLLECTING, pressed_once=True)
     return Decision(inquiry=once, vote=seen, transition=5, note=notes.CONFIRM, changed=True, finalise=True)
+
+
+def _is_another_press(first: Vote, press: Press) -> bool:
+    """A click of a double click is the same press. The times may be of two clocks, and come in any order."""
+    return first.callback != press.callback and abs(press.at_ms - first.at_ms) >= SAME_PRESS_MS
 
 
 def _cast(case: Case) -> Decision:
@@ -223,7 +273,7 @@ def _answer(case: Case) -> Decision:
         case Kind.FORM:
             checked = check_arguments(inquiry.schema or {}, answer)
             wrong = "; ".join(checked) if isinstance(checked, tuple) else ""
-        case Kind.QUESTION | Kind.APPROVAL | Kind.REVIEW | Kind.RECONCILE:
+        case Kind.QUESTION | Kind.APPROVAL | Kind.REVIEW | Kind.RECONCILE | Kind.POLICY:
             wrong = "" if isinstance(answer, str) and answer.strip() else "write an answer"
         case _:  # pragma: no cover
             assert_never(inquiry.kind)

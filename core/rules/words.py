@@ -40,6 +40,7 @@ SOMETHING: Final = "something"
 YOUR_ANSWER: Final = "Your answer"
 REDACTED: Final = "(secret, not shown)"
 HINT_TWICE: Final = "you are the only person here: press Approve twice to approve as single operator"
+HINT_REASON: Final = "an approval needs a reason: type /approve, the id and why"
 HINT_AGAIN: Final = "you are the only person here: press Approve again to approve as single operator"
 
 
@@ -63,6 +64,22 @@ def asks_to_do(role: str, verb: str, tool: str) -> str:
     return f"{role} asks to {verb} with {tool}"
 
 
+ALWAYS_ALLOW: Final = "Always allow this? A change of team.yaml"
+
+
+POLICY_IS_THE_OWNERS: Final = "only an owner changes what agents may do unasked"
+
+
+def allows(role: str, verb: str) -> str:
+    """A proposed rule's one line."""
+    return f"From then on {role} may {verb} like this without asking"
+
+
+def proposed_by(name: str) -> str:
+    """Whose idea a rule is."""
+    return f"{name} proposes it"
+
+
 def asks(role: str) -> str:
     """Title: a question."""
     return f"{role} asks"
@@ -71,6 +88,16 @@ def asks(role: str) -> str:
 def asks_for_review(role: str) -> str:
     """Title: a result is to be looked at before it goes on."""
     return f"{role} asks for a review"
+
+
+def handoffs_are_reviewed(role: str) -> str:
+    """Why a handoff waits."""
+    return f"a person looks at what {role} hands on"
+
+
+def hands_off(title: str) -> str:
+    """A handoff's one line."""
+    return f"Hands off: {title}"
 
 
 def did_it_happen(role: str, what: str) -> str:
@@ -91,6 +118,7 @@ SUPERSEDED: Final = "Replaced by a newer request"
 EXPIRED: Final = "Expired: nobody decided in time"
 UNDELIVERABLE: Final = "Could not be shown to anybody yet"
 WAITING: Final = "Still open"
+MOVED_ON: Final = "Others were asked instead: it is no longer decided here"
 RECONCILED: Final[dict[str, str]] = {
     Verb.HAPPENED.value: "It happened",
     Verb.RERUN.value: "Run again",
@@ -139,6 +167,28 @@ def withdrawn(reason: str) -> str:
 def overdue(since: str) -> str:
     """Headline."""
     return f"Overdue, in the inbox since {since}"
+
+
+def still_waiting(people: str, title: str) -> str:
+    """A reminder, below the card."""
+    return f"Still waiting on {people}: {title}."
+
+
+def escalated(people: str, title: str, *, instead: bool) -> str:
+    """Others are asked, below the card."""
+    how = "instead" if instead else "too"
+    asked = f"{people}, you are asked {how}: " if people else "It is still open: "
+    return f"Nobody has decided this yet. {asked}{title}."
+
+
+def about_inquiry(inquiry: str, title: str, text: str) -> str:
+    """What somebody says about something that waits, as its task hears it."""
+    return f"(about {inquiry}, {title}; nothing is decided yet) {text}"
+
+
+def also(inquiry: str) -> str:
+    """Below the whole of an inquiry that is open: what else can be said to it."""
+    return f"Also: /comment {inquiry} TEXT, /snooze {inquiry} HOURS, /extend {inquiry} HOURS"
 
 
 # --- Tasks ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import structlog
 from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
-from core.model.unit import AddEffect, Answer, Pause, Refused, Room, Unit
-from core.ports import Bus, Clock, Ids, ModelProvider, Platform, Resolver, Shelf, Store, TeamSource, Tool
+from core.model.unit import AddEffect, Answer, Pause, PutTask, Refused, Room, Unit
+from core.ports import Bus, Clock, Ids, Laws, ModelProvider, Platform, Resolver, Shelf, Store, TeamSource, Tool
 from core.rules.plan import Plan
 from core.rules.step import Env
 
@@ -39,8 +39,9 @@ class Context:
     secret: str
     holder: str
     shelf: Shelf | None = None
+    laws: Laws | None = None
     on_abort: list[Callable[[EffectId], None]] = field(default_factory=list)
-    on_change: list[Callable[[TaskId], None]] = field(default_factory=list)
+    on_change: list[Callable[[TaskId, bool], None]] = field(default_factory=list)  # of a request; whether it ended
     definitions: dict[str, Team] = field(default_factory=dict)
     roles_held: dict[tuple[str, str], tuple[int, frozenset[str]]] = field(default_factory=dict)  # when asked, and what
     stopped: set[str] = field(default_factory=set)  # paused scopes: read at the start, kept by every commit since
@@ -85,9 +86,11 @@ class Context:
             for effect in plan.aborted:
                 for abort in self.on_abort:
                     abort(effect)
+            put = (change.task for change in plan.changes if isinstance(change, PutTask))
+            ended = {task.id for task in put if task.phase.final}
             for root in plan.roots:
                 for changed in self.on_change:
-                    changed(root)
+                    changed(root, root in ended)
             for topic in topics_of(plan):
                 self.bus.notify(topic)
         return answer

@@ -12,16 +12,21 @@ from typing import assert_never
 
 from core.model.errors import SignoffError, StoreFullError
 from core.model.events import CardMoved, Event, MessageReceived, ScheduleFired, WebhookReceived
-from core.model.ids import TaskId, post_of, task_of_event
+from core.model.ids import post_of, task_of_event
 from core.model.signals import (
+    Amend,
     ChildReport,
+    Comment,
     Deadline,
     DecideBy,
+    Escalate,
     ExecuteBy,
     HoldEnded,
     Recheck,
+    Remind,
     Signal,
     StopOrder,
+    TakenOver,
     VerdictReport,
     Withdraw,
     WordFromAsker,
@@ -31,15 +36,16 @@ from core.model.unit import Applied, Change, CloseEvent, CloseSignal, Pause, Sta
 from core.model.views import Line, Post
 from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Said, Stopped, Task, TimedOut
 from core.rules import policy, replies
-from core.rules.commands import Control, Decide, Link, Show
+from core.rules.commands import Always, ApproveAll, Control, Decide, Link, Show
 from core.rules.plan import Plan, begin, fold, title_of
 from core.rules.router import Greet, Ignore, Press, Reworded, Say, Start, Tell, TurnAway, route
-from core.runtime import handover, inquiries, looking
+from core.runtime import always, away, handover, holding, inquiries, looking, replying, waiting
 from core.runtime.context import Context, exhausted_scope, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.files import Files
 from core.runtime.linking import person_of
 from core.runtime.orders import Orders
+from core.runtime.several import Several
 
 SWEEP_SECONDS = 2.0
 """What a lost notice can cost (ARCHITECTURE.md, section 2)."""
@@ -113,6 +119,10 @@ class Dispatcher:
         routed = route(event, team, person, task_runs=open_root is not None)
         files = ""
         if isinstance(event, MessageReceived) and isinstance(routed, Start | Tell):
+            agreed = await replying.agreed_to(context, team, event)
+            if agreed is not None and person is not None:
+                await self._orders.agree(event, team, person, *agreed)
+                return True
             there = self.files.lines(event)
             if there is None:
                 self._fetching += 1
@@ -141,8 +151,16 @@ class Dispatcher:
                 await self._orders.press(event, team, person, pressed)
             case Decide() as order:
                 await self._orders.decide(event, team, person, order)
+            case Always() as order:
+                await self._orders.always(event, team, person, order)
+            case ApproveAll() as order:
+                await Several(context, event, person, evidence).approve(order)
             case Control() as order:
                 await self._orders.control(event, team, person, order)
+            case Show(what="away", subject=text) if person is not None:
+                await away.leave(context, team, event, person, text)
+            case Show(what="back") if person is not None:
+                await away.back(context, team, event, person)
             case Show(what="handback"):
                 await handover.hand_back(context, team, event, person)
             case Show() as order:
@@ -244,7 +262,9 @@ class Dispatcher:
             plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
             plan.changes.append(CloseEvent(key=event.key, task=task.id))
             new = fold(plan, task, Heard(at_ms=plan.env.now_ms, text=text, speaker=name))
-            _say(plan, event, replies.heard(new.waiting_on), speaker=team.roles[new.role].title)
+            # One line a minute: a hundred words said to a busy team need no hundred thanks.
+            slot = f"heard:{root.id}:{plan.env.now_ms // 60_000}"
+            _say(plan, event, replies.heard(new.waiting_on), speaker=team.roles[new.role].title, slot=slot)
             if isinstance(await context.commit(plan), Applied):
                 return
         raise StaleError(event.key)
@@ -267,12 +287,21 @@ class Dispatcher:
                     await inquiries.withdraw(self._context, errand, guards, changes)
                 case ExecuteBy() as errand:
                     await inquiries.expire(self._context, errand, guards, changes)
+                case Amend() as errand:
+                    await always.amend(self._context, errand, guards, changes)
+                case TakenOver() as errand:
+                    await handover.taken_over(self._context, signal, errand, guards, changes)
+                case Remind() as errand:
+                    await waiting.remind(self._context, errand, guards, changes)
+                case Escalate() as errand:
+                    await waiting.escalate(self._context, errand, guards, changes)
                 case _:
-                    held = isinstance(signal.errand, Deadline) and await self._is_held(signal.task)
+                    if await holding.dealt_with(self._context, signal):
+                        return True
                     await decide(
                         self._context,
                         signal.task,
-                        lambda _task: self._entry(signal, held=held),
+                        lambda _task: self._entry(signal),
                         guards=guards,
                         changes=lambda _task: changes,
                     )
@@ -296,21 +325,13 @@ class Dispatcher:
         plan.signal(signal.id, signal.task, signal.errand, self._context.clock.now_ms() + FAILED_WAIT_MS)
         await self._context.commit(plan)
 
-    async def _is_held(self, task_id: TaskId) -> bool:
-        """People have stopped it, or its role, or a task above it."""
-        if not self._context.stopped:
-            return False
-        task = await self._context.store.read.task(task_id)
-        rows = await self._context.store.read.tasks(root=task.root) if task else ()
-        return any(row.task.id == task_id and row.state == "paused" for row in rows)
-
     async def _close(self, signal: Signal) -> None:
         """Nothing is left to do for it: what it speaks of is gone, or somebody else has dealt with it."""
         plan = self._context.plan(self._context.env(await self._context.team()))
         plan.changes.append(CloseSignal(id=signal.id))
         await self._context.commit(plan)
 
-    def _entry(self, signal: Signal, *, held: bool) -> Entry:
+    def _entry(self, signal: Signal) -> Entry:
         at_ms, errand = self._context.clock.now_ms(), signal.errand
         match errand:
             case ChildReport():
@@ -329,11 +350,13 @@ class Dispatcher:
             case StopOrder():
                 return Stopped(at_ms=at_ms, by=errand.by, reason=errand.reason)
             case Deadline():
-                return Held(at_ms=at_ms) if held else TimedOut(at_ms=at_ms)
+                return TimedOut(at_ms=at_ms)
             case HoldEnded():
                 return Held(at_ms=at_ms)
-            case DecideBy() | Recheck() | Withdraw() | ExecuteBy():  # pragma: no cover
-                raise AssertionError(signal.id)
+            case Comment():
+                return Heard(at_ms=at_ms, text=errand.text, speaker=errand.speaker)
+            case DecideBy() | Recheck() | Withdraw() | ExecuteBy() | Remind() | Escalate() | TakenOver() | Amend():
+                raise AssertionError(signal.id)  # pragma: no cover
             case _:  # pragma: no cover
                 assert_never(errand)
 
@@ -344,7 +367,7 @@ async def _in_order(lane: list[Callable[[], Awaitable[bool]]]) -> None:
             return
 
 
-def _say(plan: Plan, event: Event, text: str, speaker: str = "") -> None:
+def _say(plan: Plan, event: Event, text: str, speaker: str = "", slot: str = "") -> None:
     """Answer an event in code, in the transaction that deals with it."""
-    post_id, line = post_of("heard", event.key), Line(text=text, speaker=speaker)
-    plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=plan.env.now_ms))
+    post_id, line, where = post_of("heard", event.key), Line(text=text, speaker=speaker), event.conversation
+    plan.post(Post(id=post_id, conversation=where, view=line, slot=slot or post_id, at_ms=plan.env.now_ms))

@@ -12,6 +12,7 @@ from core.model.errors import AuthenticationError, SignoffError
 from core.model.unit import Counts, PutBlob, SetMeta, Unit
 from core.ports import Health, Intake
 from core.runtime.context import Context, log
+from core.runtime.digests import Digests
 from core.runtime.dispatch import Dispatcher
 from core.runtime.intake import FrontDesk
 from core.runtime.outbox import Outbox
@@ -48,6 +49,7 @@ class Engine:
         self.outbox = Outbox(context)
         self.status = Status(context)
         self.sealer = Sealer(context)
+        self.digests = Digests(context)
 
     async def keep_definition(self) -> None:
         """Store the current definition under its hash, before any task can be bound to it; learn what is stopped."""
@@ -59,12 +61,7 @@ class Engine:
     async def run(self) -> None:
         """All loops, until cancelled."""
         await self.keep_definition()
-        moving = [
-            row for row in await self.context.store.read.tasks(open_only=True) if row.state in {"ready", "leased"}
-        ]
-        for root in {row.task.root for row in moving}:
-            for changed in self.context.on_change:
-                changed(root)
+        await self.status.recover()
         async with asyncio.TaskGroup() as group:
             for name, loop in self.loops().items():
                 group.create_task(self._keep(name, loop), name=name)
@@ -77,6 +74,7 @@ class Engine:
             "outbox": self.outbox.run,
             "status": self.status.run,
             "sealer": self.sealer.run,
+            "digests": self.digests.run,
             "files": self.dispatcher.files.run,
             "health": self._record_health,
         }

@@ -8,31 +8,28 @@ import msgspec
 
 from core.model.events import Conversation, Event, MessageReceived
 from core.model.ids import post_of
+from core.model.signals import Signal, TakenOver
 from core.model.team import Person, Team
-from core.model.unit import AddPost, CloseEvent, Pause, SetMeta, State, Table
+from core.model.unit import AddPost, Change, CloseEvent, Guard, Pause, SetMeta, State, Table
 from core.model.views import Line, Post
 from core.model.work import Said, Task
 from core.rules import replies, triggers
+from core.rules.handing import PREFIX, Handed, kept, name_of
 from core.rules.text import readable, shorten
+from core.runtime import holding
 from core.runtime.context import Context
 from core.runtime.looking import talk_began_ms
+
+__all__ = ["PREFIX", "Handed", "hand_back", "hand_over", "handed", "reason", "taken_over"]
 
 SAID_MAX = 50
 LINE_MAX = 500
 
 
-class Handed(msgspec.Struct, frozen=True, kw_only=True, tag="Handed/1"):
-    """Why and since when."""
-
-    why: str
-    role: str
-    at_ms: int
-
-
 async def handed(context: Context, conversation: Conversation) -> Handed | None:
     """What is known of a hand-over that still holds."""
-    kept = await context.store.read.meta(_name(conversation))
-    return msgspec.json.decode(kept.encode(), type=Handed) if kept else None
+    fact = await context.store.read.meta(name_of(conversation))
+    return msgspec.json.decode(fact.encode(), type=Handed) if fact else None
 
 
 async def reason(context: Context, team: Team, event: Event, role: str, text: str) -> str:
@@ -53,8 +50,7 @@ async def hand_over(context: Context, team: Team, event: Event, role: str, why: 
     plan = context.plan(context.env(team))
     plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
     plan.changes.append(CloseEvent(key=event.key, task=running.id if running else None))
-    fact = Handed(why=why, role=role, at_ms=now_ms)
-    plan.changes.append(SetMeta(name=_name(where), value=msgspec.json.encode(fact).decode()))
+    plan.changes.append(kept(where, role, why, now_ms))
     if running is not None:
         plan.changes.append(Pause(scope=f"task:{running.root}", paused=True, by="handover"))
         plan.roots.add(running.root)
@@ -63,6 +59,28 @@ async def hand_over(context: Context, team: Team, event: Event, role: str, why: 
     inbox = team.policy.inbox
     if inbox is not None and inbox != where:
         plan.changes.append(AddPost(post=_line(event, inbox, _whole(where, why, said), now_ms)))
+    await context.commit(plan)
+
+
+async def taken_over(
+    context: Context, signal: Signal, errand: TakenOver, guards: tuple[Guard, ...], changes: tuple[Change, ...]
+) -> None:
+    """All that was said in a task's conversation, and what was to be handed on, for the people of the inbox. Raises
+    LookupError for a task nobody knows.
+    """
+    task = await context.store.read.task(signal.task)
+    if task is None:
+        raise LookupError(signal.task)
+    team, where = await context.team(), task.conversation
+    plan = context.plan(context.env(team))
+    plan.guards.extend(guards)
+    plan.changes.extend(changes)
+    inbox = team.policy.inbox
+    if inbox is not None and inbox != where:
+        said = await context.store.read.said(where, SAID_MAX)
+        asked = Said(speaker=replies.TO_BE_HANDED_ON, text=errand.asked, by_agent=True)
+        post_id, line = post_of("handover", signal.id), Line(text=_whole(where, errand.why, (*said, asked)))
+        plan.post(Post(id=post_id, conversation=inbox, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms))
     await context.commit(plan)
 
 
@@ -77,19 +95,16 @@ async def hand_back(context: Context, team: Team, event: Event, person: Person |
     elif person is None or not person.may_approve:
         text = replies.NOT_YOURS
     else:
-        plan.changes.append(SetMeta(name=_name(where), value=""))
+        plan.changes.append(SetMeta(name=name_of(where), value=""))
         root = await context.store.read.open_root(where)
         if root is not None:
             plan.changes.append(Pause(scope=f"task:{root.id}", paused=False, by=person.id))
+            await holding.going_on(context, root.id)
             plan.roots.add(root.id)
         plan.audit(where.key, event.key, "conversation.handed-back", principal=person.id, account=event.sender.account)
         text = replies.HANDED_BACK
     plan.post(_line(event, where, text, now_ms))
     await context.commit(plan)
-
-
-def _name(conversation: Conversation) -> str:
-    return f"handed:{conversation.key}"
 
 
 def _line(event: Event, where: Conversation, text: str, now_ms: int) -> Post:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
 from core.model.events import Conversation
-from core.model.ids import InquiryId, SignalId, post_of, short
-from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState, Verb, Vote
-from core.model.signals import DecideBy, ExecuteBy, Recheck, VerdictReport, Withdraw
-from core.model.team import Person, Team
+from core.model.ids import InquiryId, post_of, short
+from core.model.inquiries import DeliveryState, GrantState, Inquiry, InquiryState, Kind, Verb, Vote
+from core.model.signals import Comment, DecideBy, ExecuteBy, Recheck, Withdraw
+from core.model.team import Absence, Json, Person, Team
 from core.model.unit import (
     Applied,
     Change,
@@ -28,15 +29,20 @@ from core.model.unit import (
     Version,
 )
 from core.model.views import InquiryCard, Line, Post
+from core.model.work import Task
+from core.rules import auditing, notes, replies, views, words
 from core.rules import inquiry as rules
-from core.rules import notes, replies, views
 from core.rules import plan as plans
 from core.rules.decisions import QUESTIONS
 from core.rules.inquiry import Decision, Press, Standing
+from core.rules.opening import asked_anew
 from core.rules.plan import Plan
+from core.rules.waiting import step_due_ms
+from core.runtime import reopening, verdicts
+from core.runtime.away import absences_of
 from core.runtime.context import Context, log
-from core.runtime.deciding import StaleError
-from core.runtime.standing import cast_in, look_again_ms, standing_of, standings_of
+from core.runtime.stale import StaleError
+from core.runtime.standing import DECIDES, OWNS, cast_in, look_again_ms, standing_of, standings_of
 
 TRIES_MAX = 20
 
@@ -70,11 +76,14 @@ async def apply(
     changes: tuple[Change, ...] = (),
     note_to: tuple[Conversation, str] | None = None,
     by: tuple[str, str] = ("", ""),
+    pressed: Press | None = None,
+    then: Callable[[Plan, InquiryRow, Decision], None] | None = None,
 ) -> Outcome:
     """Decide and commit, again and again until nobody was faster. `guards` and `changes` (closing the event or signal)
     are committed even when the inquiry stays as it is. `note_to`: where the note goes, and a key that makes its id.
-    `by`: principal and account, for the audit. `ask` looks up whose standing the decision needs. Raises StaleError when
-    the guards fail, LookupError for an inquiry that does not exist.
+    `by` and `pressed`: principal, account and press, for the audit. `ask` looks up whose standing the decision needs.
+    `then` adds to what is committed, whether the inquiry changes or not.
+    Raises StaleError when the guards fail, LookupError for an inquiry that does not exist.
     """
     for _ in range(TRIES_MAX):
         row = await context.store.read.inquiry(inquiry_id)
@@ -82,19 +91,25 @@ async def apply(
             raise LookupError(inquiry_id)
         task = await context.store.read.task(row.inquiry.task)
         team = await context.team()
-        alive = task is not None and not task.phase.final
+        alive = is_alive(row.inquiry, task)
         standings = await ask(row, team) if ask else ()
-        decision = decide(Facts(row, team, alive, _fingerprint_now(context, row.inquiry), standings))
+        decision = decide(Facts(row, team, alive, fingerprint_now(context, row.inquiry), standings))
         plan = context.plan(context.env(team))
         plan.guards.extend(guards)
         plan.changes.extend(changes)
+        if reopening.reopens(row, decision) and not await reopening.reopen(context, plan, task, row):
+            decision = Decision(inquiry=row.inquiry, note=notes.TOO_LATE_TO_EDIT)
         if decision.changed:
             write(plan, row, decision, by)
         elif decision.note == notes.STALE and row.inquiry.state.active and note_to is not None:
             plans.draw(plan, row.inquiry, row.votes, note_to[1])  # the newest version may never have arrived
         if note_to is not None and decision.note:
-            _note(plan, decision.note, *note_to, to=by[1])
-        _look_again(plan, row, decision, standings)
+            note(plan, decision.note, *note_to, to=by[1])
+        if pressed is not None and decision.note and not decision.changed:
+            refuse(plan, row.inquiry, pressed, decision.note)
+        look_again(plan, row, decision, standings)
+        if then is not None:
+            then(plan, row, decision)
         if decision.changed:
             plan.roots.add(row.inquiry.root)
         answer = await context.commit(plan)
@@ -105,19 +120,34 @@ async def apply(
     raise StaleError(f"{inquiry_id}: {TRIES_MAX} tries")
 
 
-def _fingerprint_now(context: Context, inquiry: Inquiry) -> str | None:
+def is_alive(inquiry: Inquiry, task: Task | None) -> bool:
+    """Whether an answer still counts for somebody: a change of the policy outlives the work that gave rise to it."""
+    return inquiry.kind is Kind.POLICY or (task is not None and not task.phase.final)
+
+
+def fingerprint_now(context: Context, inquiry: Inquiry) -> str | None:
+    """Of the program an action would run, as it is now; None for what is no action."""
     if inquiry.action is None:
         return None
+    if inquiry.kind is Kind.POLICY:
+        return context.laws.fingerprint() if context.laws is not None else None
     return context.fingerprint(inquiry.action.tool, inquiry.action.arguments)
 
 
-def _note(plan: Plan, note: str, conversation: Conversation, key: str, *, to: str) -> None:
+def note(plan: Plan, text: str, conversation: Conversation, key: str, *, to: str) -> None:
+    """A private line to whoever pressed."""
     post_id = post_of("note", key)
-    line = Line(text=note, private=True, to=to, event=key)
+    line = Line(text=text, private=True, to=to, event=key)
     plan.post(Post(id=post_id, conversation=conversation, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms))
 
 
-def _look_again(plan: Plan, row: InquiryRow, decision: Decision, standings: tuple[Standing, ...]) -> None:
+def refuse(plan: Plan, inquiry: Inquiry, pressed: Press, why: str) -> None:
+    """A press that did not count is on record, too: whose it was, and why it did not."""
+    who = {"principal": pressed.principal or "", "account": pressed.account}
+    plan.audit(inquiry.id, pressed.callback, "press.refused", **who, **auditing.refused(pressed, why))
+
+
+def look_again(plan: Plan, row: InquiryRow, decision: Decision, standings: tuple[Standing, ...]) -> None:
     """A vote that waits for its voter's standing is looked at again, whatever happens meanwhile."""
     inquiry, votes = decision.inquiry, _votes_after(row.votes, decision.vote)
     due_ms = look_again_ms(votes, standings, plan.env.now_ms, changed=decision.changed)
@@ -134,21 +164,15 @@ def write(plan: Plan, row: InquiryRow, decision: Decision, by: tuple[str, str]) 
     after = msgspec.structs.replace(decision.inquiry, version=before.version + 1, updated_at_ms=plan.env.now_ms)
     if after.overdue and not before.overdue:
         after = _in_inbox(plan.team, after)
+    if after.revision != before.revision:
+        after = asked_anew(after, plan.env.now_ms)
     plan.guards.append(Version(table=Table.INQUIRY, id=before.id, version=before.version))
     plan.changes.append(PutInquiry(inquiry=after))
     if decision.vote is not None:
         by = by if by[0] else (decision.vote.principal, decision.vote.account)  # cast again, once it could count
         plan.changes.append(PutVote(vote=decision.vote))
-        plan.audit(
-            before.id,
-            decision.vote.callback,
-            "vote.cast",
-            verb=decision.vote.verb.value,
-            revision=decision.vote.revision,
-            reason=decision.vote.reason,
-            principal=by[0],
-            account=by[1],
-        )
+        cast = auditing.cast(decision.vote, before.digest)
+        plan.audit(before.id, decision.vote.callback, "vote.cast", principal=by[0], account=by[1], **cast)
     for grant_id, state in ((decision.revoke, GrantState.REVOKED), (decision.expire, GrantState.EXPIRED)):
         if grant_id is not None:
             plan.guards.append(State(table=Table.GRANT, id=grant_id, states=(GrantState.LIVE.value,)))
@@ -158,12 +182,29 @@ def write(plan: Plan, row: InquiryRow, decision: Decision, by: tuple[str, str]) 
         plan.changes.append(PutGrant(grant=decision.grant))
         expiry = ExecuteBy(grant=decision.grant.id)
         plan.signal(f"{decision.grant.id}:execute-by", before.task, expiry, decision.grant.execute_by_ms)
-        plan.audit(before.id, after.version, "grant.minted", grant=decision.grant.id, digest=decision.grant.digest)
-    if decision.verdict is not None:
-        report = VerdictReport(call=before.call, verdict=decision.verdict)
-        plan.signal(f"{before.id}:{after.version}:verdict", before.task, report)
-    plan.audit(before.id, after.version, "inquiry.moved", state=after.state.value, transition=decision.transition)
-    _show_again(plan, before, after, _votes_after(row.votes, decision.vote))
+        detail: dict[str, Json] = {"grant": decision.grant.id, "digest": decision.grant.digest}
+        if decision.grant.bounds is not None:
+            detail["bounds"] = msgspec.to_builtins(decision.grant.bounds)
+        plan.audit(before.id, after.version, "grant.minted", **detail)
+    verdicts.report(plan, before, after, decision)
+    who = {"principal": by[0], "account": by[1]}
+    plan.audit(before.id, after.version, "inquiry.moved", **who, **auditing.moved(after, decision.transition))
+    if after.revision != before.revision:
+        plan.audit(after.id, after.revision, "inquiry.revised", **who, **auditing.proposed(after))
+    _besides(plan, after, decision, by)
+    _show_again(plan, before, after, _votes_after(row.votes, decision.vote), verdicts.used(decision.grant or row.grant))
+
+
+def _besides(plan: Plan, after: Inquiry, decision: Decision, by: tuple[str, str]) -> None:
+    """What is on record, and what the task is told, though nothing is decided."""
+    detail = {**decision.detail, "principal": by[0], "account": by[1]}
+    if decision.recorded:
+        plan.audit(after.id, after.version, decision.recorded, **detail)
+    if decision.remark:
+        person = plan.team.person(by[0])
+        text = words.about_inquiry(short(after.id), views.title_of_inquiry(after, plan.team), decision.remark)
+        errand = Comment(inquiry=after.id, text=text, speaker=person.name if person else by[1])
+        plan.signal(f"{after.id}:{after.version}:comment", after.task, errand)
 
 
 def _votes_after(votes: tuple[Vote, ...], cast: Vote | None) -> tuple[Vote, ...]:
@@ -174,16 +215,17 @@ def _votes_after(votes: tuple[Vote, ...], cast: Vote | None) -> tuple[Vote, ...]
     return (*others, cast) if cast.active else others
 
 
-def _show_again(plan: Plan, before: Inquiry, after: Inquiry, votes: tuple[Vote, ...]) -> None:
+def _show_again(plan: Plan, before: Inquiry, after: Inquiry, votes: tuple[Vote, ...], outcome: str) -> None:
     """Keep every place it was shown true (transition 19)."""
     if after.state.final:
-        plan.changes.append(CloseSignal(id=SignalId(f"{before.id}:{before.revision}:decide-by")))
-        decided(plan, after)
+        plan.changes.append(CloseSignal(id=plans.decide_by_id(before)))
+        decided(plan, after, outcome)
     elif after.revision != before.revision:
         plans.show(plan, after)
-        plans.set_decide_by(plan, after)
+        plans.set_timers(plan, after)
     elif after.decide_by_ms != before.decide_by_ms:
         plans.set_decide_by(plan, after)
+        plans.escalate_at(plan, after, step_due_ms(plan.team.policy, after, after.escalated_n))
     if not after.state.final and after.revision == before.revision and _shown_differently(before, after):
         plans.place(plan, after, beyond=1 + len(before.places))
         plans.draw(plan, after, votes)
@@ -192,8 +234,13 @@ def _show_again(plan: Plan, before: Inquiry, after: Inquiry, votes: tuple[Vote, 
 def _shown_differently(before: Inquiry, after: Inquiry) -> bool:
     shown = (InquiryState.CREATED, InquiryState.UNDELIVERABLE)
     moved = before.state is not after.state and before.state not in shown
-    same = (before.stage, before.overdue, before.pressed_once) == (after.stage, after.overdue, after.pressed_once)
-    return moved or not same
+    return moved or _face_of(before) != _face_of(after)
+
+
+def _face_of(inquiry: Inquiry) -> tuple[Any, ...]:
+    """What a card says that can change while it is open; and where it is shown."""
+    deciders = (inquiry.stage, inquiry.stages, inquiry.pressed_once, inquiry.places, inquiry.left)
+    return (*deciders, inquiry.overdue, inquiry.decide_by_ms)
 
 
 def _in_inbox(team: Team, inquiry: Inquiry) -> Inquiry:
@@ -237,17 +284,18 @@ async def shown(
     delivery_id = card.delivery or f"{card.inquiry}:{card.revision}"
     moved = MoveDelivery(id=delivery_id, state=outcome, receipt=receipt)
     row = await context.store.read.inquiry(InquiryId(card.inquiry))
-    if row is None or row.inquiry.state.final or row.inquiry.revision != card.revision:
+    if row is None:
         return (), (moved,)
     before, team = row.inquiry, await context.team()
-    lost = outcome is DeliveryState.FAILED
-    if lost and _elsewhere(context, row, delivery_id):
-        return (), (moved,)
     plan = context.plan(context.env(team))
+    # Once for each place and revision, however often the card is drawn anew there.
+    showing = auditing.shown(card, row, delivery_id, outcome)
+    plan.audit(before.id, f"{delivery_id}:shown:{outcome.value}", "inquiry.shown", **showing)
+    lost = outcome is DeliveryState.FAILED
+    past = before.state.final or before.revision != card.revision
+    if past or (lost and _elsewhere(context, row, delivery_id)):
+        return (), (moved, *plan.changes)
     after = rules.shown(before, outcome, plan.env.now_ms)
-    if after is not before:
-        detail = {"outcome": outcome.value, "digest": before.digest, "revision": card.revision}
-        plan.audit(before.id, f"{card.revision}:shown:{outcome.value}", "inquiry.shown", **detail)
     placed = _in_inbox(team, after) if lost or (after.overdue and not before.overdue) else after
     if placed is not after:
         placed = msgspec.structs.replace(placed, version=before.version + 1)
@@ -307,9 +355,11 @@ async def press(
     guards: tuple[Guard, ...],
     changes: tuple[Change, ...],
     note_to: tuple[Conversation, str],
+    then: Callable[[Plan, InquiryRow, Decision], None] | None = None,
 ) -> Outcome:
     """A person does something to an inquiry. `revision` 0 in the press means: the one that is current (a command)."""
     who = person.id if person else ""
+    away: tuple[Absence, ...] = ()
 
     def decide(facts: Facts) -> Decision:
         row, now_ms = facts.row, context.clock.now_ms()
@@ -326,6 +376,7 @@ async def press(
             task_alive=facts.task_alive,
             fingerprint_now=facts.fingerprint_now,
             others=tuple(others),
+            absences=away,
         )
         if judged.comment is None or person is None:
             return judged
@@ -333,13 +384,28 @@ async def press(
         return replace(rules.withdraw(row, question, person.id, now_ms), note=replies.ASKED_BACK)
 
     async def ask(row: InquiryRow, team: Team) -> tuple[Standing, ...]:
+        nonlocal away
+        away = await absences_of(context, row.inquiry)
         if row.inquiry.kind in QUESTIONS:  # whoever may give work may answer, whatever a platform says
             return (Standing(principal=who, may_approve=person is not None, checked_at_ms=context.clock.now_ms()),)
-        own = await standing_of(context, team, who, pressed.account, pressed.conversation or row.inquiry.conversation)
+        where = pressed.conversation or row.inquiry.conversation
+        ours = OWNS if pressed.verb is Verb.OVERRIDE else DECIDES
+        own = await standing_of(context, team, who, pressed.account, where, ours)
         return (own, *await standings_of(context, team, row, who))
 
     by = (who, pressed.account)
-    return await apply(context, inquiry_id, decide, ask=ask, guards=guards, changes=changes, note_to=note_to, by=by)
+    return await apply(
+        context,
+        inquiry_id,
+        decide,
+        ask=ask,
+        guards=guards,
+        changes=changes,
+        note_to=note_to,
+        by=by,
+        pressed=pressed,
+        then=then,
+    )
 
 
 async def recheck(context: Context, errand: Recheck, guards: tuple[Guard, ...], changes: tuple[Change, ...]) -> None:
@@ -385,7 +451,9 @@ def _again(inquiry: Inquiry, vote: Vote) -> Press:
         at_ms=vote.at_ms,
         reason=vote.reason,
         answer=vote.answer,
+        bounds=vote.bounds,
         conversation=cast_in(inquiry, vote),
+        stands_for=vote.stands_for,
     )
 
 

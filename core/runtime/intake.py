@@ -61,7 +61,7 @@ class FrontDesk(StoreIntake, Intake):
         row = await read.inquiry(delivery.inquiry) if delivery else None
         if parsed is None or row is None or delivery is None or delivery.revision != row.inquiry.revision:
             return None
-        if row.inquiry.state.final:
+        if row.inquiry.state.final or delivery.conversation in row.inquiry.left:
             return None
         team, now_ms = self._context.teams.current(), self._context.clock.now_ms()
         needs = needs_of(row.inquiry, row.votes, team)

@@ -19,6 +19,7 @@ from core.ports import Ids, Reads, Store
 from core.rules.router import sender_of
 
 CODE_MS = 3_600_000
+CODES = "code:"
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True, tag="Code/1"):
@@ -30,17 +31,25 @@ class Code(msgspec.Struct, frozen=True, kw_only=True, tag="Code/1"):
 
 
 async def issue(store: Store, ids: Ids, person: str, by: str, now_ms: int) -> str:
-    """A new code for this person, as people type it: `4K7D-9QXM`, 40 bits. Raises StoreFullError."""
+    """A new code for this person, as people type it: `4K7D-9QXM`, 40 bits. Those that ran out unused are taken away.
+    Raises StoreFullError.
+    """
     letters = base64.b32encode(bytes.fromhex(ids.token())[:5]).decode()
     code = Code(person=person, by=by, expires_at_ms=now_ms + CODE_MS)
     keep = SetMeta(name=_name(letters), value=msgspec.json.encode(code).decode())
-    await store.commit(Unit(changes=(keep,)))
+    over = [SetMeta(name=name, value="") for name in await _expired(store.read, now_ms) if name != keep.name]
+    await store.commit(Unit(changes=(*over, keep)))
     return f"{letters[:4]}-{letters[4:]}"
+
+
+async def _expired(read: Reads, now_ms: int) -> list[str]:
+    kept = [(name, msgspec.json.decode(value.encode(), type=Code)) for name, value in await read.facts(CODES)]
+    return [name for name, code in kept if code.expires_at_ms <= now_ms]
 
 
 def _name(code: str) -> str:
     letters = code.upper().replace("-", "").strip()
-    return f"code:{hashlib.sha256(letters.encode()).hexdigest()}"
+    return f"{CODES}{hashlib.sha256(letters.encode()).hexdigest()}"
 
 
 async def redeem(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from core.model.events import Event
 from core.model.team import Person, Team
 from core.model.unit import Change, SetMeta
-from core.rules import replies, words
+from core.model.views import Trouble
+from core.model.work import Task
+from core.rules import history, replies, views, words
 from core.rules.budget import day_of, scope_of
 from core.rules.text import human_count, human_money
 from core.runtime.context import Context
 
+DECISIONS_MAX = 8
 MUTE_HOURS = 8
 MUTE_HOURS_MAX = 168
 HOUR_MS = 3_600_000
@@ -24,6 +27,14 @@ def models(team: Team) -> str:
         costs = words.prices(*map(human_money, prices)) if any(prices) else ""
         lines.append(words.thinks_with(role.title, f"{model.provider}/{model.model}", role.complexity, costs))
     return "\n".join(lines)
+
+
+def result(task: Task, team: Team) -> str:
+    """What a finished request came to, for who may have missed it."""
+    if not task.phase.final:
+        return ""
+    view = views.answer_view(task, team)
+    return f"{view.what}\n{view.means}\n{view.remedy}" if isinstance(view, Trouble) else view.text
 
 
 async def budgets(context: Context, team: Team) -> str:
@@ -42,6 +53,15 @@ async def budgets(context: Context, team: Team) -> str:
             )
         )
     return "\n".join(lines)
+
+
+async def decisions(context: Context, team: Team, text: str) -> str:
+    """What was decided about what has these words in it, the latest first."""
+    read, now_ms = context.store.read, context.clock.now_ms()
+    found = await read.decisions(what=tuple(text.split()), limit=DECISIONS_MAX)
+    votes = await read.votes(tuple(inquiry.id for inquiry in found))
+    lines = [history.told(one, [v for v in votes if v.inquiry == one.id], team, now_ms) for one in found]
+    return "\n".join(lines) or replies.NOTHING_DECIDED
 
 
 def mute(event: Event, hours: str, now_ms: int) -> tuple[str, tuple[Change, ...]]:

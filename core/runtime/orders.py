@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import msgspec
 
-from core.model.events import CommandReceived, Conversation, Event
-from core.model.ids import InquiryId, SignalId, TaskId, post_of, short, task_of_event
+from core.model.events import CommandReceived, ControlPressed, Event, FormSubmitted
+from core.model.ids import InquiryId, TaskId, post_of, short, task_of_event
 from core.model.inquiries import Evidence, Inquiry, Verb
-from core.model.signals import HoldEnded, Signal, StopOrder
+from core.model.signals import StopOrder
 from core.model.team import Json, Person, Team
-from core.model.unit import AddSignal, Applied, Change, CloseEvent, Guard, Pause, SetMeta, State, Table
-from core.model.views import Inbox, Line, Post, View
+from core.model.unit import AddPost, Applied, Change, CloseEvent, Guard, Pause, SetMeta, State, Table
+from core.model.views import Line, Post, View
 from core.model.work import Begun, Task
-from core.rules import forms, notes, replies, views
+from core.rules import forms, notes, replies, views, words
 from core.rules import inquiry as rules
-from core.rules.commands import Control, Decide, Link, Show, Usage, edited_paths
-from core.rules.plan import begin, showings
+from core.rules.commands import Always, Control, Decide, Link, Show, Usage, edited_paths
+from core.rules.inbox import Wanted, same_channel, wanted_of
+from core.rules.plan import begin
 from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
-from core.runtime import inquiries, linking, looking
+from core.rules.times import Wanted as Times
+from core.runtime import digests, holding, inbox, inquiries, linking, looking, receipts
+from core.runtime.always import Then, proposing
 from core.runtime.context import Context, exhausted_scope
 
-HELD_MAX = 10_000
 EDIT_FIELD = "edit"
 """An edit as JSON, where a platform's form cannot hold an input for each path; and on a command line."""
 DAY_MS = 86_400_000
@@ -59,6 +61,9 @@ class Orders:
         guards, changes = self._closing(event)
         plan.guards.extend(guards)
         plan.changes.extend(changes)
+        if isinstance(event, ControlPressed | FormSubmitted):
+            account = event.sender.account
+            plan.audit(account, event.key, "press.refused", account=account, reason=notes.UNKNOWN_PERSON)
         post_id = post_of("stranger", event.sender.account, now_ms // DAY_MS)
         line = Line(text=replies.STRANGER, private=True, to=event.sender.account, event=event.key)
         plan.post(Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=now_ms))
@@ -88,6 +93,7 @@ class Orders:
         *more: Change,
         guards: tuple[Guard, ...] = (),
         audit: dict[str, str] | None = None,
+        what: str = "account.linked",
     ) -> bool:
         """Close the event with a line for its sender only. False if a guard failed: then nothing is committed."""
         plan = self._context.plan(self._context.env(await self._context.team()))
@@ -95,13 +101,18 @@ class Orders:
         plan.guards.extend((*closing, *guards))
         plan.changes.extend((*changes, *more))
         if audit is not None:
-            plan.audit(event.sender.account, event.key, "account.linked", **audit)
+            plan.audit(event.sender.account, event.key, what, **audit)
         post_id = post_of("answer", event.key)
         line = Line(text=text, private=True, to=event.sender.account, event=event.key)
         plan.post(
             Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, rank=0, at_ms=plan.env.now_ms)
         )
         return isinstance(await self._context.commit(plan), Applied)
+
+    async def _refuse(self, event: Event, person: Person | None, why: str) -> None:
+        """A press that is of nothing here: forged, forwarded, or of a place that decides no longer. It is on record."""
+        audit = {"principal": person.id if person else "", "account": event.sender.account, "reason": why}
+        await self._privately(event, why, audit=audit, what="press.refused")
 
     async def _say(self, event: Event, line: str) -> None:
         await self.answer(event, Line(text=line))
@@ -114,18 +125,22 @@ class Orders:
         """
         parsed = views.parse_control(pressed.control)
         if parsed is None:
-            await self._privately(event, replies.UNKNOWN_BUTTON)
+            await self._refuse(event, person, replies.UNKNOWN_BUTTON)
             return
         nonce, verb, option = parsed
         delivery = await self._context.store.read.delivery(views.nonce_hash(nonce))
         row = await self._context.store.read.inquiry(delivery.inquiry) if delivery else None
         if delivery is None or row is None:
-            await self._privately(event, replies.UNKNOWN_BUTTON)
+            await self._refuse(event, person, replies.UNKNOWN_BUTTON)
             return
         looks = verb is Verb.VIEW and _concerns(row.inquiry, person)
-        if not looks and not _same_channel(delivery.conversation, event.conversation):
-            await self._privately(event, replies.UNKNOWN_BUTTON)
+        if not looks and not same_channel(delivery.conversation, event.conversation):
+            await self._refuse(event, person, replies.UNKNOWN_BUTTON)
             return
+        if not looks and delivery.conversation in row.inquiry.left:
+            await self._refuse(event, person, notes.MOVED_ON)
+            return
+        await receipts.learn(self._context, event, delivery)
         fields = dict(pressed.fields) if pressed.fields is not None else None
         answer: Json = None
         if option is not None and option < len(row.inquiry.options):
@@ -149,7 +164,24 @@ class Orders:
             return
         named = {Verb.ANSWER: forms.ANSWER, Verb.EDIT: EDIT_FIELD}.get(order.verb)
         fields = {named: order.text} if named else None
-        await self._decide(event, team, person, inquiry, order.verb, revision=0, text=order.text, fields=fields)
+        await self._decide(
+            event, team, person, inquiry, order.verb, revision=0, text=order.text, fields=fields, wanted=order.wanted
+        )
+
+    async def always(self, event: Event, team: Team, person: Person | None, order: Always) -> None:
+        """An approval, and in the same transaction a proposal that an owner decides."""
+        inquiry = await self._find(event, order.inquiry)
+        if inquiry is None:
+            return
+        then = await proposing(self._context, team, person, inquiry, order.until)
+        if isinstance(then, str):
+            await self._privately(event, then)
+        else:
+            await self._decide(event, team, person, inquiry, Verb.APPROVE, revision=0, text="", then=then)
+
+    async def agree(self, event: Event, team: Team, person: Person, inquiry: Inquiry, revision: int) -> None:
+        """A "yes" where the policy counts it."""
+        await self._decide(event, team, person, inquiry, Verb.APPROVE, revision=revision, text="")
 
     async def _find(self, event: Event, prefix: str) -> Inquiry | None:
         read = self._context.store.read
@@ -182,10 +214,11 @@ class Orders:
         text: str,
         answer: Json = None,
         fields: dict[str, str] | None = None,
+        wanted: Times | None = None,
+        then: Then | None = None,
     ) -> None:
         if verb is Verb.VIEW:
-            whole = whole_text(inquiry, team)
-            await (self._say if isinstance(event, CommandReceived) else self._privately)(event, whole)
+            await self._view(event, team, person, inquiry)
             return
         edit: dict[str, Json] | None = None
         if verb is Verb.EDIT and (fields is None or (EDIT_FIELD in fields and EDIT_FIELD not in inquiry.editable)):
@@ -213,12 +246,29 @@ class Orders:
                 fields=fields if verb in {Verb.ANSWER, Verb.EDIT} else None,
                 conversation=event.conversation,
                 at_ms=event.at_ms,
+                wanted=wanted,
             ),
             person,
             guards=guards,
             changes=changes,
             note_to=(event.conversation, event.key),
+            then=then,
         )
+
+    async def _view(self, event: Event, team: Team, person: Person | None, inquiry: Inquiry) -> None:
+        """The whole of it; from now on they have seen it as it is."""
+        whole, account = whole_text(inquiry, team), event.sender.account
+        if person is None:
+            await self._privately(event, whole)
+            return
+        plan = self._context.plan(self._context.env(team))
+        plan.changes.append(inbox.viewed(inquiry, person.id))
+        seen = {"revision": inquiry.revision, "digest": inquiry.digest, "place": event.conversation.key}
+        plan.audit(inquiry.id, event.key, "inquiry.viewed", principal=person.id, account=account, **seen)
+        if isinstance(event, CommandReceived):
+            await self.answer(event, Line(text=whole), *plan.changes)
+        else:
+            await self._privately(event, whole, *plan.changes)
 
     # --- Tasks ------------------------------------------------------------------------------------------------------
 
@@ -305,20 +355,9 @@ class Orders:
             scope, name = f"task:{task.id}", short(task.id)
         paused = order.what == "stop"
         line = Line(text=replies.stopped(name) if paused else replies.resumed(name))
-        going_on = () if paused else await self._going_on(event)
-        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id), *going_on)
-
-    async def _going_on(self, event: Event) -> tuple[Change, ...]:
-        """Every task that was held is told, so that the time does not count as its work."""
-        now_ms = self._context.clock.now_ms()
-        rows = await self._context.store.read.tasks(open_only=True, limit=HELD_MAX)
-        held = [row.task.id for row in rows if row.state == "paused" and row.task.active_since_ms is not None]
-        return tuple(
-            AddSignal(
-                signal=Signal(id=SignalId(f"{event.key}:{task}"), task=task, due_at_ms=now_ms, errand=HoldEnded())
-            )
-            for task in held
-        )
+        if not paused:
+            await holding.going_on(self._context)
+        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id))
 
     async def _find_task(self, event: Event, prefix: str) -> Task | None:
         ids = await self._context.store.read.task_ids(prefix) if prefix.startswith("t-") else ()
@@ -337,7 +376,11 @@ class Orders:
         now_ms = self._context.clock.now_ms()
         match order.what:
             case "inbox":
-                await self.answer(event, await self.inbox(team))
+                await self._inbox(event, team, person, order.subject)
+            case "decisions":
+                await self._say(event, await looking.decisions(self._context, team, order.subject))
+            case "digest":
+                await self._say(event, await digests.now(self._context.store.read, team, now_ms))
             case "tasks":
                 rows = await self._context.store.read.tasks(open_only=True, limit=20)
                 lines = [f"{short(row.task.id)}  {row.task.role}  {row.state}  {row.task.title}" for row in rows]
@@ -345,7 +388,9 @@ class Orders:
             case "task":
                 task = await self._find_task(event, order.subject.strip())
                 if task is not None:
-                    await self._say(event, await self._tree(task))
+                    await self._say(
+                        event, "\n\n".join(filter(None, (await self._tree(task), looking.result(task, team))))
+                    )
             case "team":
                 lines = [f"{role.id}: {role.title}" for role in team.roles.values()]
                 await self._say(event, "\n".join(lines))
@@ -364,16 +409,17 @@ class Orders:
             case _:
                 await self._say(event, "\n".join(f"/{line}" for line in Usage().lines))
 
-    async def inbox(self, team: Team) -> Inbox:
-        """What waits for people, oldest first."""
-        waiting = await self._context.store.read.inquiries()
-        items = []
-        for inquiry in waiting:
-            row = await self._context.store.read.inquiry(inquiry.id)
-            items.append((inquiry, rules.needs_of(inquiry, row.votes if row else (), team)))
-        secret = self._context.secret
-        nonces = {str(i.id): views.control_nonce(secret, showings(i)[0].delivery) for i in waiting}
-        return views.inbox_view(tuple(items), team, self._context.clock.now_ms(), nonces)
+    async def _inbox(self, event: Event, team: Team, person: Person | None, subject: str) -> None:
+        """What is shown here has been seen by who asked for it."""
+        who, wanted = person.id if person else "", wanted_of(subject) or Wanted()
+        found, now_ms = await inbox.page(self._context.store.read, team, wanted, who), self._context.clock.now_ms()
+        more: list[Change] = [inbox.listed(who, found.inquiries)]
+        if below := found.below(now_ms):
+            post_id = post_of("below", event.key)
+            line = Line(text=below)
+            post = Post(id=post_id, conversation=event.conversation, view=line, slot=post_id, at_ms=now_ms)
+            more.append(AddPost(post=post))
+        await self.answer(event, found.view(team, now_ms, self._context.secret), *more)
 
     async def _tree(self, task: Task) -> str:
         rows = await self._context.store.read.tasks(root=task.root)
@@ -381,11 +427,6 @@ class Orders:
             f"{'  ' * row.task.depth}{short(row.task.id)}  {row.task.role}  {row.state}  {row.task.title}"
             for row in rows
         )
-
-
-def _same_channel(shown: Conversation, pressed: Conversation) -> bool:
-    """A button counts where it was shown (case_11): forwarded elsewhere it is nobody's. Threads may differ."""
-    return (shown.platform, shown.account, shown.channel) == (pressed.platform, pressed.account, pressed.channel)
 
 
 def _concerns(inquiry: Inquiry, person: Person | None) -> bool:
@@ -396,4 +437,5 @@ def _concerns(inquiry: Inquiry, person: Person | None) -> bool:
 def whole_text(inquiry: Inquiry, team: Team) -> str:
     """The whole action, however long, for who wants to see it before deciding."""
     lines = [f"{field.name}: {field.shown}" for field in views.whole_of(inquiry)]
-    return "\n".join((views.title_of_inquiry(inquiry, team), *lines))
+    also = () if inquiry.state.final else (words.also(short(inquiry.id)),)
+    return "\n".join((views.title_of_inquiry(inquiry, team), *lines, *also))

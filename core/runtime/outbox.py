@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, SignoffError
+from core.model.errors import AmbiguousError, AuthenticationError, RateLimitedError, RetryableError, SignoffError
 from core.model.ids import post_of, short
 from core.model.inquiries import DeliveryState
 from core.model.unit import (
@@ -38,7 +38,11 @@ AGE_MS_MAX = 86_400_000
 """A post that fails for a day, and often, is dead; an hour's outage or a flood of 429s costs nothing but time."""
 BACKOFF_MS = 1_000
 BACKOFF_MS_MAX = 60_000
+TOKEN_MS = 60_000
+"""How long a whole account waits while its token is refused. Nothing is given up for it: somebody will mend it."""
 TRIES_MAX = 20
+DOUBTFUL = "uncertain:"
+"""Slots of the lines that say so."""
 
 
 class Outbox:
@@ -48,7 +52,7 @@ class Outbox:
         self._context = context
         self._places = places
         self._busy = 0
-        self._held_until_ms: dict[str, int] = {}  # platforms whose whole account was limited
+        self._held_until_ms: dict[str, int] = {}  # monotonic: platforms whose whole account was limited, or shut out
 
     async def run(self) -> None:
         """For ever."""
@@ -63,12 +67,16 @@ class Outbox:
 
     async def claim(self) -> tuple[LeasedPost, ...]:
         """Lease the heads of the conversations of platforms that may send."""
-        free, now_ms = self._places - self._busy, self._context.clock.now_ms()
+        free, now_ms = self._places - self._busy, self._context.clock.monotonic_ms()
         names = tuple(n for n in self._context.platforms if self._held_until_ms.get(n, 0) <= now_ms)
         if free <= 0 or not names:
             return ()
         claim = ClaimPosts(n=free, holder=self._context.holder, lease_ms=LEASE_MS, platforms=names)
         return await self._context.store.claim_posts(claim)
+
+    def _hold(self, platform: Platform, wait_ms: int) -> None:
+        """By a clock that nobody sets."""
+        self._held_until_ms[platform.name] = self._context.clock.monotonic_ms() + wait_ms
 
     async def _send(self, leased: LeasedPost) -> None:
         try:
@@ -82,7 +90,8 @@ class Outbox:
     async def deliver(self, leased: LeasedPost) -> None:
         """Send one part of one post and record what became of it."""
         platform = self._context.platforms[leased.post.conversation.platform]
-        state, receipt, not_before_ms, error, doubt = PostState.SENT, "", 0, "", False
+        state, receipt, not_before_ms, error, shut_out = PostState.SENT, "", 0, "", False
+        doubt = leased.again  # what could not be looked for is looked for next time
         try:
             async with asyncio.timeout(SEND_SECONDS_MAX):
                 receipt = await _send_once(platform, leased)
@@ -90,11 +99,11 @@ class Outbox:
             wait_ms = limited.retry_after_ms or BACKOFF_MS
             state, not_before_ms, error = PostState.QUEUED, self._context.clock.now_ms() + wait_ms, limited.what
             if limited.scope == "account":
-                self._held_until_ms[platform.name] = not_before_ms
+                self._hold(platform, wait_ms)
         except (AmbiguousError, TimeoutError) as unknown:
             error = str(unknown) or "timeout"
             blind = platform.sending is Sending.BLIND and not leased.edits
-            if blind or isinstance(unknown, _UnknowableError):
+            if (blind or isinstance(unknown, _UnknowableError)) and not _is_harmless(leased.post):
                 state = PostState.UNCERTAIN
             else:
                 wait_ms = _backoff_ms(leased)
@@ -102,10 +111,14 @@ class Outbox:
         except RetryableError as later:
             wait_ms = later.retry_after_ms or _backoff_ms(leased)
             state, not_before_ms, error = PostState.QUEUED, self._context.clock.now_ms() + wait_ms, later.what
+        except AuthenticationError as refused:
+            state, not_before_ms, error = PostState.QUEUED, self._context.clock.now_ms() + TOKEN_MS, str(refused)
+            self._hold(platform, TOKEN_MS)
+            shut_out = True
         except SignoffError as never:
             state, error = PostState.DEAD, str(never)
         old = self._context.clock.now_ms() - leased.post.at_ms > AGE_MS_MAX
-        if state is PostState.QUEUED and old and leased.attempt_n >= ATTEMPTS_MAX:
+        if state is PostState.QUEUED and old and not shut_out and leased.attempt_n >= ATTEMPTS_MAX:
             state = PostState.DEAD
         if state is not PostState.SENT:
             log.warning("post.not-sent", post=leased.post.id, state=state.value, why=error)
@@ -119,7 +132,7 @@ class Outbox:
             not_before_ms=not_before_ms,
             error=error,
             part=leased.part + done,
-            doubt=doubt,
+            doubt=doubt and not done,
         )
         await self._record(leased, move)
 
@@ -139,7 +152,7 @@ class Outbox:
                 return
 
     def _doubtful(self, post: Post) -> Post | None:
-        """A word about what people may have missed. It may get lost itself: then nothing more is said."""
+        """A word about what people may have missed."""
         match post.view:
             case Answer(task=task):
                 text = replies.answer_uncertain(short(task))
@@ -150,7 +163,8 @@ class Outbox:
             case _:
                 return None
         now_ms, post_id = self._context.clock.now_ms(), post_of("uncertain", post.id)
-        return Post(id=post_id, conversation=post.conversation, view=Line(text=text), slot=post_id, at_ms=now_ms)
+        slot = f"{DOUBTFUL}{post.id}"
+        return Post(id=post_id, conversation=post.conversation, view=Line(text=text), slot=slot, at_ms=now_ms)
 
     async def _shown(self, card: InquiryCard, move: MovePost, guards: list[Guard], changes: list[Change]) -> None:
         outcome = {
@@ -169,7 +183,7 @@ class _UnknowableError(AmbiguousError):
 
 async def _send_once(platform: Platform, leased: LeasedPost) -> str:
     """After an unknown outcome, look first. Raises AmbiguousError when nobody can know."""
-    if leased.again:
+    if leased.again and not _is_harmless(leased.post):
         try:
             found = await platform.find_sent(leased.post, leased.edits, leased.part)
         except AmbiguousError as error:
@@ -177,6 +191,11 @@ async def _send_once(platform: Platform, leased: LeasedPost) -> str:
         if found is not None:
             return found
     return await platform.send(leased.post, leased.edits, leased.part)
+
+
+def _is_harmless(post: Post) -> bool:
+    """Said twice it does no harm, and not said at all it does."""
+    return post.slot.startswith(DOUBTFUL)
 
 
 def _backoff_ms(leased: LeasedPost) -> int:

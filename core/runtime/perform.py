@@ -10,12 +10,13 @@ import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from core.model.errors import DeniedError, RetryableError, SignoffError
 from core.model.ids import EffectId
-from core.model.inquiries import Attempt, AttemptState, GrantState
+from core.model.inquiries import Attempt, AttemptState, Grant, GrantState
 from core.model.team import EffectClass, Team
 from core.model.unit import (
     AddAudit,
@@ -37,6 +38,7 @@ from core.model.unit import (
     State,
     Table,
     Unit,
+    UseGrant,
 )
 from core.model.work import (
     CallModel,
@@ -45,6 +47,7 @@ from core.model.work import (
     Lost,
     ModelFailed,
     Phase,
+    Picture,
     Replied,
     Returned,
     RunTool,
@@ -55,10 +58,11 @@ from core.model.work import (
 )
 from core.ports import Tool, UnknownOutcomeError, Workplace
 from core.rules import budget, feedback, replies
-from core.rules.actions import act_of
+from core.rules.actions import Act, act_of
+from core.rules.bounds import covers
 from core.rules.canonical import action_digest
 from core.rules.plan import MODEL_SECONDS_MAX
-from core.runtime import inquiries
+from core.runtime import grants, inquiries, verdicts
 from core.runtime.context import Context, insist, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.requests import Requests, RequestTooLargeError
@@ -69,6 +73,8 @@ BROKEN_WAIT_MS = 10_000
 BLOB_BYTES_MIN = 4_096
 """Outputs over this are kept once, as blobs by hash; the journal holds the hash."""
 CANCEL_SECONDS_MAX = 15
+USES_MAX = 50
+"""Each refused try means that another use was counted, so this is a bound, not a hope."""
 
 
 class _Stop:
@@ -285,19 +291,23 @@ class Performer:
         act = act_of(team, task.role, effect.tool, effect.arguments, env.fingerprints)
         if isinstance(act, Failure):
             return act
+        if grant is not None and grant.bounds is not None:
+            return await self._use(leased, effect, act, grant)
         if grant is None or grant.digest != effect.digest or action_digest(act.action) != grant.digest:
             return feedback.DIGEST_DIFFERS
         fence = Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence)
         live = State(table=Table.GRANT, id=grant.id, states=(GrantState.LIVE.value,))
         if env.now_ms > grant.execute_by_ms:
             return feedback.GRANT_EXPIRED
+        if not await grants.by_those_who_may(context, grant):
+            return feedback.VOTER_LEFT
         working = State(table=Table.TASK, id=task.id, states=(Phase.WORKING.value,))
         consumed = Unit(
             guards=(fence, live, working),
             changes=(
                 MoveGrant(id=grant.id, state=GrantState.CONSUMED),
                 PutAttempt(attempt=Attempt(id=effect.id, grant=grant.id, state=AttemptState.STARTED)),
-                self._audit(effect, "attempt.started", grant=grant.id, digest=grant.digest),
+                self._audit(effect, "attempt.started", grant=grant.id, inquiry=grant.inquiry, tool=effect.tool),
             ),
         )
         answer = await insist(context, lambda: context.store.commit(consumed))
@@ -309,6 +319,45 @@ class Performer:
             case Refused():
                 return feedback.GRANT_GONE
 
+    async def _use(self, leased: LeasedEffect, effect: RunTool, act: Act, grant: Grant) -> Failure | None:
+        """The same for one of several uses: it counts in the transaction that creates the attempt."""
+        context, task = self._context, leased.task
+        fence = Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence)
+        working = State(table=Table.TASK, id=task.id, states=(Phase.WORKING.value,))
+        for _ in range(USES_MAX):
+            row = await context.store.read.inquiry(grant.inquiry)
+            now = await grants.standing(context, grant.inquiry)
+            if row is None or row.inquiry.root != task.root or now is None or now.id != grant.id:
+                return feedback.GRANT_GONE
+            if not covers(now, task.role, act, context.clock.now_ms()):
+                return feedback.GRANT_GONE
+            if action_digest(act.action) != effect.digest:
+                return feedback.DIGEST_DIFFERS
+            used = Unit(
+                guards=(fence, working),
+                changes=(
+                    UseGrant(id=now.id, used_n=now.used_n + 1),
+                    PutAttempt(attempt=Attempt(id=effect.id, grant=now.id, state=AttemptState.STARTED)),
+                    self._audit(
+                        effect,
+                        "attempt.started",
+                        grant=now.id,
+                        digest=effect.digest,
+                        use=replies.used(now.used_n + 1, now.bounds.count_max if now.bounds else 1),
+                    ),
+                ),
+            )
+            match await insist(context, partial(context.store.commit, used)):
+                case Applied():
+                    return None
+                case Refused(guard=Fence()):
+                    raise StaleError(effect.id)
+                case Refused(guard=None):
+                    continue  # somebody else took this use
+                case Refused():
+                    return feedback.GRANT_GONE
+        return feedback.GRANT_GONE
+
     def _returned(self, effect: RunTool, result: ToolResult, leased: LeasedEffect) -> tuple[Entry, list[Change]]:
         changes: list[Change] = []
         raw = result.text.encode("utf-8", "replace")
@@ -316,12 +365,17 @@ class Performer:
             blob = hashlib.sha256(raw).hexdigest()
             changes.append(PutBlob(hash=blob, body=raw))
             result = msgspec.structs.replace(result, text="", blob=blob)
+        if (picture := result.picture) is not None:
+            shown = hashlib.sha256(picture.body).hexdigest()
+            changes.append(PutBlob(hash=shown, body=picture.body))
+            result = msgspec.structs.replace(result, picture=Picture(media=picture.media, hash=shown))
         if effect.grant is not None:
             state = AttemptState.FAILED if result.failure else AttemptState.SUCCEEDED
             changes.append(MoveAttempt(id=effect.id, state=state))
         digest = hashlib.sha256(raw).hexdigest()
         failed = result.failure.what if result.failure else ""
-        changes.append(self._audit(effect, "attempt.ended", output=digest, failure=failed, tool=effect.tool))
+        told = {"output": digest, "failure": failed, "tool": effect.tool, **_granted(effect)}
+        changes.append(self._audit(effect, "attempt.ended", **told))
         entry = Returned(at_ms=self._context.clock.now_ms(), call=effect.call, result=result)
         return entry, changes
 
@@ -333,21 +387,29 @@ class Performer:
         if row is None:
             return []
         plan = self._context.plan(self._context.env(team))
-        inquiries.decided(plan, row.inquiry, outcome)
+        inquiries.decided(plan, row.inquiry, "; ".join(filter(None, (outcome, verdicts.used(grant)))))
         return plan.changes
 
     def _lost(self, leased: LeasedEffect, effect: RunTool) -> tuple[Entry, list[Change]]:
         log.warning("attempt.unknown", task=leased.task.id, effect=effect.id, tool=effect.tool)
-        changes: list[Change] = [self._audit(effect, "attempt.unknown", tool=effect.tool)]
+        changes: list[Change] = [self._audit(effect, "attempt.unknown", tool=effect.tool, **_granted(effect))]
         if effect.grant is not None:
             changes.append(MoveAttempt(id=effect.id, state=AttemptState.UNKNOWN))
         return Lost(at_ms=self._context.clock.now_ms(), call=effect.call, effect=effect.id), changes
 
     def _audit(self, effect: RunTool, what: str, **detail: str) -> AddAudit:
         row = Audit(
-            id=f"{effect.id}:{what}", at_ms=self._context.clock.now_ms(), what=what, subject=effect.id, detail=detail
+            id=f"{effect.id}:{what}",
+            at_ms=self._context.clock.now_ms(),
+            what=what,
+            subject=effect.id,
+            detail={"digest": effect.digest, "task": effect.id.partition(":")[0], **detail},
         )
         return AddAudit(row=row)
+
+
+def _granted(effect: RunTool) -> dict[str, str]:
+    return {"grant": effect.grant} if effect.grant else {}
 
 
 async def _cancel(tool: Tool, attempt: str) -> None:
@@ -361,10 +423,11 @@ async def _cancel(tool: Tool, attempt: str) -> None:
 
 def _in_form(result: object) -> ToolResult:
     """What a tool returned, with text that can be stored: bytes are read as UTF-8, half a surrogate pair becomes `?`.
-    Raises TypeError for what is no result.
+    A picture without a body is none. Raises TypeError for what is no result.
     """
     if not isinstance(result, ToolResult):
         raise TypeError(f"a tool returned {type(result).__name__}, not a ToolResult")
     text: object = result.text
+    picture = result.picture if isinstance(result.picture, Picture) and result.picture.body else None
     raw = text if isinstance(text, bytes) else str(text).encode("utf-8", "replace")
-    return msgspec.structs.replace(result, text=raw.decode("utf-8", "replace"))
+    return msgspec.structs.replace(result, text=raw.decode("utf-8", "replace"), picture=picture)

@@ -13,11 +13,13 @@ from core.model.team import Team
 from core.model.unit import AddEntry
 from core.model.work import Entry, Returned, Task
 from core.ports import Message, ModelRequest, Part, Reads
-from core.rules.transcript import Transcript, Turn
+from core.rules.transcript import NO_LONGER, NOT_KEPT, PICTURES_MAX, Transcript, Turn
 
 KEPT_MAX = 256
 BYTES_PER_TOKEN = 3
 """A cautious estimate: vendors count 3 to 4 bytes of English a token."""
+PICTURE_TOKENS = 1_600
+"""What vendors count for a picture at most, whatever its size: they scale down what is larger."""
 
 
 class RequestTooLargeError(Exception):
@@ -50,21 +52,26 @@ class Requests:
         role = team.roles[task.role]
         kept = await self._read(task)
         last = kept.transcript.last(asking)
+        messages = _trimmed((*kept.messages, _message(last)) if last else tuple(kept.messages))
         request = ModelRequest(
             model=team.model_of(task.role),
             system=(Part(text=role.prompt),),
             tools=role.specs,
-            messages=(*kept.messages, _message(last)) if last else tuple(kept.messages),
+            messages=messages,
             output_tokens_max=min(role.budget.call_output_tokens_max, team.model_of(task.role).output_tokens_max),
             role=role.id,
             task=task.id,
         )
-        bytes_n = len(msgspec.json.encode(request))
+        pictures_n = sum(len(message.pictures) for message in messages)  # their bodies are not in it yet
+        bytes_n = len(msgspec.json.encode(request)) + pictures_n * PICTURE_TOKENS * BYTES_PER_TOKEN
         if bytes_n > role.budget.call_input_tokens_max * BYTES_PER_TOKEN:
             tokens = bytes_n // BYTES_PER_TOKEN
             raise RequestTooLargeError(
                 f"the request would be about {tokens} tokens; a call may read {role.budget.call_input_tokens_max}"
             )
+        if pictures_n:
+            shown = tuple([await self._shown(message) for message in messages])
+            request = msgspec.structs.replace(request, messages=shown)
         return request
 
     def remember(self, new: Task, before: Task, added: Sequence[AddEntry]) -> None:
@@ -95,8 +102,28 @@ class Requests:
         text = body.decode("utf-8", "replace") if body is not None else "(the output is no longer kept)"
         return msgspec.structs.replace(entry, result=msgspec.structs.replace(entry.result, text=text))
 
+    async def _shown(self, message: Message) -> Message:
+        """The message with its pictures' bodies."""
+        if not message.pictures:
+            return message
+        bodies = [(use, picture, await self._reads.blob(picture.hash)) for use, picture in message.pictures]
+        gone = {use for use, _, body in bodies if body is None}
+        whole = tuple((use, msgspec.structs.replace(picture, body=body)) for use, picture, body in bodies if body)
+        return msgspec.structs.replace(message.blind(gone, NOT_KEPT), pictures=whole)
+
+
+def _trimmed(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """With the newest pictures only."""
+    left, trimmed = PICTURES_MAX, list[Message]()
+    for message in reversed(messages):
+        older_n = max(0, len(message.pictures) - left)
+        left -= len(message.pictures) - older_n
+        older = {use for use, _ in message.pictures[:older_n]}
+        trimmed.append(message.blind(older, NO_LONGER) if older else message)
+    return tuple(reversed(trimmed))
+
 
 def _message(turn: Turn) -> Message:
     if turn.by_agent:
         return Message(role="assistant", text=turn.text, uses=turn.uses)
-    return Message(role="user", text=turn.text, results=turn.results)
+    return Message(role="user", text=turn.text, results=turn.results, pictures=turn.pictures)

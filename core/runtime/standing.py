@@ -19,13 +19,21 @@ from core.runtime.context import Context, log
 
 ROLES_SECONDS_MAX = 2.0
 AGAIN_MS = 60_000
-_DECIDE = ("owner", "approver")
+DECIDES = ("owner", "approver")
+OWNS = ("owner",)
 
 
 async def standing_of(
-    context: Context, team: Team, principal: str, account: str, conversation: Conversation
+    context: Context,
+    team: Team,
+    principal: str,
+    account: str,
+    conversation: Conversation,
+    ours: tuple[str, ...] = DECIDES,
 ) -> Standing:
-    """One person's, as the holder of that account, in that conversation. "" is nobody, who may nothing."""
+    """One person's, as the holder of that account, in that conversation. "" is nobody, who may nothing. `ours`: as
+    whom, where a platform's own roles say it.
+    """
     person, now_ms = team.person(principal), context.clock.now_ms()
     may, mapped = person is not None and person.may_approve, team.platform_roles.get(conversation.platform)
     if not may or mapped is None:
@@ -34,7 +42,7 @@ async def standing_of(
     if held is None:
         return Standing(principal=principal, may_approve=None, checked_at_ms=now_ms)
     at_ms, roles = held
-    decides = any(roles & set(mapped.get(ours, ())) for ours in _DECIDE)
+    decides = any(roles & set(mapped.get(one, ())) for one in ours)
     return Standing(principal=principal, may_approve=decides, checked_at_ms=at_ms)
 
 

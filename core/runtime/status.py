@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from core.model.ids import TaskId, post_of
 from core.model.unit import AddPost, Unit
-from core.model.views import Post, Trouble
+from core.model.views import Post, StatusLine, Trouble
 from core.rules import views
 from core.runtime.context import Context
 from core.runtime.looking import is_muted
 
 REDRAW_SECONDS = 1.0
+FIRST_SECONDS = 0.4
+"""A request that is answered sooner needs no line that says it was heard."""
+RECENT_MAX = 200
+RECENT_MS = 86_400_000
+"""How far back, in tasks and in time, a start looks for receipts that are missing."""
 RANK = 2
 """Cards and answers overtake status lines."""
 
@@ -20,6 +25,7 @@ class Status:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._moved: set[TaskId] = set()
+        self._ended: set[TaskId] = set()  # their receipts wait for nothing
         self._drawn: dict[TaskId, int] = {}  # by root, when; so that a second draw in a second waits
         self._notes: dict[TaskId, str] = {}
         context.on_change.append(self._change)
@@ -29,9 +35,26 @@ class Status:
         self._notes[TaskId(task)] = trouble
         self._context.bus.notify("status")
 
-    def _change(self, root: TaskId) -> None:
+    def _change(self, root: TaskId, ended: bool) -> None:  # noqa: FBT001  a callback
         self._moved.add(root)
+        if ended:
+            self._ended.add(root)
+        first_ms = self._context.clock.now_ms() - int((REDRAW_SECONDS - FIRST_SECONDS) * 1000)
+        self._drawn.setdefault(root, first_ms)
         self._context.bus.notify("status")
+
+    async def recover(self) -> None:
+        """After a start: what moves gets a line, and what ended while nobody could say so its receipt."""
+        read, now_ms = self._context.store.read, self._context.clock.now_ms()
+        for row in await read.tasks(open_only=True):
+            if row.state in {"ready", "leased"}:
+                self._change(row.task.root, ended=False)
+        for row in await read.tasks(limit=RECENT_MAX):
+            root = row.task
+            if root.parent is None and root.phase.final and now_ms - root.updated_at_ms < RECENT_MS:
+                drawn = await read.posts(conversation=root.conversation, slot=f"status:{root.id}", limit=1)
+                if not any(isinstance(one.post.view, StatusLine) and one.post.view.done for one in drawn):
+                    self._change(root.id, ended=True)
 
     async def run(self) -> None:
         """For ever."""
@@ -45,8 +68,10 @@ class Status:
     async def draw(self, *, at_once: bool = False) -> None:
         """Draw what moved and was not drawn within the last second."""
         now_ms = self._context.clock.now_ms()
-        ready = {r for r in self._moved if at_once or now_ms - self._drawn.get(r, 0) >= REDRAW_SECONDS * 1000}
+        due = {r for r in self._moved if at_once or now_ms - self._drawn.get(r, 0) >= REDRAW_SECONDS * 1000}
+        ready = due | (self._moved & self._ended)
         self._moved -= ready
+        self._ended -= ready
         posts = [post for root in sorted(ready) if (post := await self._line(root)) is not None]
         notes, self._notes = self._notes, {}
         posts += [post for task, said in notes.items() if (post := await self._trouble(task, said, now_ms)) is not None]

@@ -5,8 +5,9 @@ import importlib.metadata
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,39 @@ def test_platforms_are_strangers_by_contract():
     engine = contracts()["platforms import no engine"]
     assert set(engine["source_modules"]) == platforms
     assert set(engine["forbidden_modules"]) == {"core.runtime", "core.adapters"}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top names, those that are loaded when they are needed too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name.partition(".")[0] for alias in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module.partition(".")[0]
+            case ast.Call(args=[ast.Attribute(attr="import_module"), ast.Constant(value=str(module)), *_]):
+                yield module.partition(".")[0]
+
+
+def distributions(requirements: Iterable[str]) -> set[str]:
+    names = (re.match(r"[\w.-]+", one)[0] for one in requirements if "extra ==" not in one)
+    return {name.lower().replace("_", "-") for name in names}
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord", "slack"])
+def test_an_extra_installs_what_its_platform_imports(platform):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = distributions((*project["dependencies"], *project["optional-dependencies"][platform]))
+    known = importlib.metadata.packages_distributions()
+    here = {found for found_all in known.values() for found in distributions(found_all)}
+    while (
+        new := {one for name in named & here for one in distributions(importlib.metadata.requires(name) or ())} - named
+    ):
+        named |= new
+    tops = {top for path in (ROOT / "bots" / platform).rglob("*.py") for top in imported(path)}
+    foreign = tops - set(PACKAGES) - sys.stdlib_module_names
+    assert {"telegram", "discord", "slack_bolt"} & foreign
+    assert {top for top in foreign if not distributions(known[top]) & named} == set()
 
 
 def test_purity_is_a_contract():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.model import unit as u
 from core.model.events import Conversation, MessageReceived, Sender
 from core.model.ids import CallId, EffectId, GrantId, InquiryId, PostId, SignalId, TaskId
-from core.model.inquiries import Delivery, Evidence, Grant, Inquiry, InquiryState, Kind, Verb, Vote
+from core.model.inquiries import Delivery, Evidence, Grant, Inquiry, InquiryState, Kind, Resolution, Stage, Verb, Vote
 from core.model.signals import Deadline, Signal
 from core.model.views import Answer, Line, Post
 from core.model.work import Brief, CallModel, Heard, Phase, Task
@@ -68,8 +68,12 @@ def add_effect(name="t-1:0:e0", of="t-1", role="ceo", **more):
     return u.AddEffect(task=TaskId(of), role=role, effect=effect(name), **more)
 
 
-def inquiry(name="i-1", *, version=1, state=InquiryState.OPEN, revision=1, root="t-1"):
+def inquiry(name="i-1", *, version=1, state=InquiryState.OPEN, revision=1, root="t-1", people=(), ended=None, **more):
+    """`people`: who is eligible, a tuple a stage; `ended`: when, by whom, why."""
+    at_ms, by, reason = ended or (0, (), "")
     return Inquiry(
+        stages=tuple(Stage(eligible=tuple(who), approve_n=1) for who in people),
+        resolution=Resolution(by=by, at_ms=at_ms, reason=reason) if ended else None,
         id=InquiryId(name),
         kind=Kind.APPROVAL,
         revision=revision,
@@ -82,6 +86,7 @@ def inquiry(name="i-1", *, version=1, state=InquiryState.OPEN, revision=1, root=
         conversation=HERE,
         created_at_ms=1,
         updated_at_ms=1,
+        **more,
     )
 
 

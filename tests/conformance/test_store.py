@@ -7,18 +7,22 @@ import typing
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core.adapters.memory import MemoryStore
 from core.adapters.sqlite.store import SqliteStore
 from core.model import unit as u
 from core.model.inquiries import (
+    Action,
     Attempt,
     AttemptState,
+    Bounds,
     DeliveryState,
     GrantState,
     InquiryState,
+    Verb,
 )
-from core.model.team import AccountLink
+from core.model.team import AccountLink, EffectClass, Tier
 from core.model.work import Failure, Phase
 from tests.conformance import store_cases as make
 from tests.conformance.store_cases import HERE, THERE
@@ -354,6 +358,89 @@ async def test_inquiries(ok, store):
     assert (await store.read.counts()).inquiries_active == 2
 
 
+async def test_what_waits_is_counted_whole_and_shown_in_part(ok, store):
+    for n in range(5):
+        tier, late = (Tier.EXTERNAL, Tier.READ)[n % 2], n > 2
+        await ok(u.PutInquiry(inquiry=make.inquiry(f"i-{n}", tier=tier, overdue=late, people=(("ada", "bob"),))))
+    await ok(u.PutInquiry(inquiry=make.inquiry("i-9", state=InquiryState.DENIED, people=(("ada",),))))
+
+    async def ids(**wanted):
+        found, n = await store.read.waiting(**wanted)
+        return [one.id for one in found], n
+
+    assert await ids() == (["i-0", "i-1", "i-2", "i-3", "i-4"], 5)
+    assert await ids(limit=2) == (["i-0", "i-1"], 5)
+    assert await ids(tier="external", limit=1) == (["i-0"], 3)
+    assert await ids(overdue=True) == (["i-3", "i-4"], 2)
+    assert await ids(overdue=True, tier="read") == (["i-3"], 1)
+    assert await ids(person="ada", overdue=True, limit=1) == (["i-3"], 2)
+    assert await ids(person="eve") == ([], 0)
+
+
+async def test_what_waits_for_somebody_is_what_they_have_not_voted_on(ok, store):
+    async def mine(person):
+        return [one.id for one in (await store.read.waiting(person=person))[0]]
+
+    both = make.inquiry(people=(("ada", "bob"), ("cy",)))
+    await ok(u.PutInquiry(inquiry=both))
+    await ok(u.PutVote(vote=make.vote("1", verb=Verb.VIEW)))
+    assert (await mine("ada"), await mine("bob"), await mine("cy")) == (["i-1"], ["i-1"], [])
+    await ok(u.PutVote(vote=make.vote("2")))
+    assert (await mine("ada"), await mine("bob")) == ([], ["i-1"])
+    await ok(u.PutVote(vote=make.vote("3", active=False)))  # taken back
+    assert await mine("ada") == ["i-1"]
+    await ok(u.PutVote(vote=make.vote("4")), u.PutInquiry(inquiry=replace(both, revision=2, version=2)))
+    assert await mine("ada") == ["i-1"]
+    await ok(u.PutInquiry(inquiry=replace(both, stage=1, revision=2, version=3)))
+    assert (await mine("ada"), await mine("bob"), await mine("cy")) == ([], [], ["i-1"])
+    await ok(u.PutInquiry(inquiry=replace(both, state=InquiryState.APPROVED, revision=2, version=4)))
+    assert await mine("cy") == []
+
+
+async def test_votes_of_many_inquiries_come_with_one_look(ok, store):
+    for name in ("i-1", "i-2", "i-3"):
+        await ok(u.PutInquiry(inquiry=make.inquiry(name, revision=2)))
+    await ok(u.PutVote(vote=make.vote("1", of="i-2", revision=2)), u.PutVote(vote=make.vote("2", of="i-1", revision=2)))
+    await ok(u.PutVote(vote=make.vote("3", of="i-1")), u.PutVote(vote=make.vote("4", of="i-3", revision=2)))
+    await ok(u.PutVote(vote=make.vote("5", of="i-2", revision=2, principal="bob", active=False)))
+    assert [v.callback for v in await store.read.votes(("i-1", "i-2", "i-9"))] == ["1", "2"]
+    assert await store.read.votes(()) == ()
+
+
+async def test_what_was_decided_is_found_by_who_what_when_and_how(ok, store):
+    action = Action(
+        tool="mail",
+        arguments={"to": "Straße 5", "token": "hunter22"},
+        resource="mail:all",
+        verb="send",
+        effect=EffectClass.ONCE,
+        says="Mails hunter22",
+        secrets=("token",),
+    )
+    await ok(u.PutInquiry(inquiry=make.inquiry("i-0")))
+    ended = {"state": InquiryState.DENIED, "ended": (5, ("bob",), "Too EARLY")}
+    await ok(u.PutInquiry(inquiry=make.inquiry("i-1", action=action, **ended)))
+    approved = make.inquiry("i-2", state=InquiryState.APPROVED, ended=(9, ("ada", "bob"), ""), question="paint it?")
+    await ok(u.PutInquiry(inquiry=approved), u.PutVote(vote=make.vote(of="i-2", principal="cy")))
+    await ok(u.PutInquiry(inquiry=make.inquiry("i-3", state=InquiryState.EXPIRED, ended=(9, ("deadline",), ""))))
+
+    async def ids(**wanted):
+        return [one.id for one in await store.read.decisions(**wanted)]
+
+    assert await ids() == ["i-3", "i-2", "i-1"]
+    assert await ids(limit=1) == ["i-3"]
+    assert await ids(who="bob") == ["i-2", "i-1"]
+    assert await ids(who="cy") == ["i-2"]
+    assert await ids(since_ms=6) == ["i-3", "i-2"]
+    assert await ids(state="denied") == ["i-1"]
+    assert await ids(what=("early", "MAIL")) == ["i-1"]
+    assert await ids(what=("strasse",)) == ["i-1"]
+    assert await ids(what=("paint", "mail")) == []
+    assert await ids(what=("hunter22",)) == [], "a secret is nothing to search by"
+    await ok(u.PutInquiry(inquiry=replace(approved, state=InquiryState.OPEN, resolution=None, version=2)))
+    assert await ids() == ["i-3", "i-1"]
+
+
 @case(u.PutVote)
 async def test_votes(ok, store):
     async def votes():
@@ -371,6 +458,24 @@ async def test_votes(ok, store):
     assert await votes() == ["2", "3"]
     await ok(u.PutInquiry(inquiry=make.inquiry(version=2, revision=2)))
     assert await votes() == ["4"]
+
+
+@case(u.UseGrant)
+async def test_a_bounded_grant_is_used_up_one_by_one(do, ok, store):
+    three = replace(make.grant(), bounds=Bounds(count_max=3, within_ms=9, free={"site": ("döcs", 1)}))
+    await ok(u.PutGrant(grant=three), u.PutGrant(grant=make.grant("once")))
+    for unknown in ("g-1", "nobody"):
+        await is_unique(do, u.UseGrant(id=unknown, used_n=2))
+    await ok(u.UseGrant(id="g-1", used_n=1))
+    await is_unique(do, u.UseGrant(id="g-1", used_n=1))  # two that looked at the same moment
+    assert await store.read.grant("g-1") == replace(three, used_n=1)
+    await ok(u.UseGrant(id="g-1", used_n=2), u.UseGrant(id="g-1", used_n=3), u.UseGrant(id="once", used_n=1))
+    for used_up, n in (("g-1", 3), ("once", 1)):
+        found = await store.read.grant(used_up)
+        assert (found.state, found.used_n) == (GrantState.CONSUMED, n)
+        await is_unique(do, u.UseGrant(id=used_up, used_n=n + 1))
+    await ok(u.PutGrant(grant=replace(three, id="g-2")), u.MoveGrant(id="g-2", state=GrantState.REVOKED))
+    await is_unique(do, u.UseGrant(id="g-2", used_n=1))
 
 
 @case(u.PutGrant, u.MoveGrant)
@@ -448,6 +553,14 @@ async def test_audit(do, ok, store):
     second = u.Sealed(seq=2, hash="h2", previous="h1", row=make.audit("a"))
     assert await store.read.chain(after=1) == (second,)
     assert [one.seq for one in await store.read.chain(limit=1)] == [1]
+
+
+async def test_facts_are_listed_by_how_their_names_begin(ok, store):
+    await ok(u.SetMeta(name="a:2", value="two"), u.SetMeta(name="a:1", value="one"), u.SetMeta(name="b:1", value="x"))
+    assert await store.read.facts("a:") == (("a:1", "one"), ("a:2", "two"))
+    assert await store.read.facts("a:", 1) == (("a:1", "one"),)
+    await ok(u.SetMeta(name="a:1", value=""))
+    assert await store.read.facts("a:") == (("a:2", "two"),)
 
 
 @case(u.PutBlob, u.SetMeta)

@@ -8,6 +8,7 @@ from core.adapters.memory import MemoryStore
 from core.adapters.sqlite.store import SqliteStore
 from core.model import unit as u
 from core.model.inquiries import Attempt, AttemptState, DeliveryState, GrantState, InquiryState
+from core.model.team import Tier
 from core.model.work import Phase
 from tests.conformance import store_cases as make
 from tests.conformance.store_cases import HERE, THERE
@@ -39,10 +40,11 @@ def change(r: random.Random, now: int):
             ),
             u.EndEffect(id=f"f{r.randrange(40)}"),
             u.RequeueEffect(id=f"f{r.randrange(40)}", not_before_ms=when),
-            u.PutInquiry(inquiry=make.inquiry(f"i-{n}", revision=1 + n % 2, state=r.choice(tuple(InquiryState)))),
+            u.PutInquiry(inquiry=asked(r, n)),
             u.PutVote(vote=make.vote(f"c{r.randrange(20)}", principal=r.choice("ab"), active=n > 0, of="i-1")),
             u.PutGrant(grant=make.grant(f"g{n}", of="i-1")),
             u.MoveGrant(id=f"g{n}", state=r.choice(tuple(GrantState))),
+            u.UseGrant(id=f"g{n}", used_n=r.randrange(1, 3)),
             u.PutAttempt(attempt=Attempt(id=f"a{r.randrange(9)}", grant="g1", state=AttemptState.RESERVED)),
             u.MoveAttempt(id=f"a{n}", state=AttemptState.STARTED),
             u.PutDelivery(delivery=make.delivery(f"d{n}", of="i-1", nonce=f"h{n}")),
@@ -56,8 +58,24 @@ def change(r: random.Random, now: int):
             u.AddAudit(row=make.audit(f"au{r.randrange(20)}")),
             u.Seal(id=f"au{r.randrange(20)}", seq=r.randrange(1, 4), previous=r.choice(("", "h")), hash="h"),
             u.Pause(scope=scope, paused=n == 0),
-            u.SetMeta(name=f"n{n}", value=task),
+            u.SetMeta(name=f"n{n}", value=r.choice((task, ""))),
         )
+    )
+
+
+def asked(r: random.Random, n: int):
+    """An inquiry that people may decide, or that has ended."""
+    state = r.choice(tuple(InquiryState))
+    return make.inquiry(
+        f"i-{n}",
+        revision=1 + n % 2,
+        state=state,
+        people=r.choice(((), ("ab",), ("a", "bc"), ("c",))),
+        stage=r.randrange(2),
+        overdue=r.choice((True, False)),
+        tier=r.choice((Tier.READ, Tier.EXTERNAL)),
+        why=r.choice(("Because", "For STRASSE", "")),
+        ended=(r.randrange(5), (r.choice("ab"),), "too late") if state.final and n else None,
     )
 
 
@@ -88,6 +106,22 @@ async def seen(store):
         "inquiries": await read.inquiries(active_only=False),
         "active": await read.inquiries(),
         "inquiry": await read.inquiry("i-1"),
+        "waiting": [
+            await read.waiting(person=who, overdue=late, tier=tier, limit=n)
+            for who in ("", "a", "b", "c")
+            for late in (False, True)
+            for tier in ("", "external")
+            for n in (1, 9)
+        ],
+        "votes": await read.votes(("i-2", "i-1", "i-9")),
+        "decisions": [
+            await read.decisions(who=who, what=what, since_ms=since, state=state, limit=2)
+            for who in ("", "a")
+            for what in ((), ("STRASSE",), ("because", "i-"), ("late",))
+            for since in (0, 3)
+            for state in ("", "denied")
+        ],
+        "facts": [await read.facts("n"), await read.facts("n", 2), await read.facts("x")],
         "posts": await read.posts(),
         "said": [await read.said(where, 5) for where in (HERE, THERE)],
         "spent": [await read.spent(f"b{n}") for n in range(4)],

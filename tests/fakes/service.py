@@ -82,6 +82,10 @@ class Journal:
         self._lines.append(line)
         return line
 
+    def since(self, n: int) -> tuple[Noted, ...]:
+        """What came after the first `n` lines."""
+        return tuple(self._lines[n:])
+
     def lines(self, what: str = "*", method: str = "*") -> tuple[Noted, ...]:
         """By kind and method, both as globs."""
         return tuple(

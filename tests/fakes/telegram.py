@@ -329,3 +329,7 @@ def _pieces(text: str) -> list[str]:
         piece += character
         size += width
     return [*pieces, piece]
+
+
+TelegramService = Telegram
+"""Its name among the fakes."""

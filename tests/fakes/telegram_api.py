@@ -252,6 +252,8 @@ class BotApi:
             answer = await self._answered(request, method, handler, asked)
         if fault.hook is not None:
             await fault.hook()
+            if answer is None and _left(request):
+                raise _CutError  # whoever asked is gone, and nothing took effect
         match fault.how:
             case "cut":
                 raise _CutError

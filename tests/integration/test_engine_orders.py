@@ -50,6 +50,7 @@ async def test_a_single_operator_presses_twice_and_one_press_delivered_twice_is_
     )
     await table.settle()
     assert (await table.inquiry()).pressed_once
+    table.turn_clock(seconds=1)
     assert await table.control(button) == notes.APPROVED
     assert len(table.tools["run_command"].ran) == 1
     assert table.decided[-1].outcome == "ran in 0.0 s"
@@ -175,6 +176,7 @@ async def test_an_edit_is_a_new_revision_and_the_old_button_is_stale() -> None:
     assert (await alone.inquiry()).revision == 2
     assert await alone.control(first) == notes.STALE
     assert await alone.press("approve") == notes.CONFIRM
+    alone.turn_clock(seconds=1)
     assert await alone.press("approve") == notes.APPROVED
     assert alone.tools["run_command"].ran[0][0]["args"] == {"site": "docs"}
 

@@ -9,6 +9,7 @@ import pytest
 from core.adapters.models.scripted import fail, say, use
 from core.model.errors import (
     AmbiguousError,
+    AuthenticationError,
     OverloadedError,
     RateLimitedError,
     RetryableError,
@@ -143,6 +144,50 @@ async def test_an_outage_shorter_than_that_loses_nothing_and_keeps_its_own_wish(
     assert table.lines == ["first", "second"]
 
 
+async def test_what_a_refused_token_keeps_from_being_sent_is_sent_when_it_is_good_again() -> None:
+    table = Table()
+    days = 2 * 24 * 60
+    table.chat.troubles = [AuthenticationError("the token was revoked", "put a new one into .env")] * (days + 1)
+    await post(table, "first")
+    await table.settle()
+    await post(table, "elsewhere", SIDE)
+    await post(table, "on the other platform", DESK)
+    await table.settle()
+    assert [p.view.text for p in table.desk.sent] == ["on the other platform"]
+    assert len(table.chat.troubles) == days  # nobody else of that account knocked
+    assert {row.error for row in await table.store.read.posts(conversation=MAIN)} == {
+        "the token was revoked: put a new one into .env"
+    }
+    table.turn_clock(seconds=59.9)
+    await table.settle()
+    assert len(table.chat.troubles) == days
+    for _ in range(30):
+        table.turn_clock(hours=1)
+        await table.settle()
+    assert await states(table) == {"first": PostState.QUEUED}
+    assert await states(table, SIDE) == {"elsewhere": PostState.QUEUED}
+    table.chat.troubles.clear()
+    table.turn_clock(seconds=60)
+    await table.settle()
+    assert sorted(table.lines) == ["elsewhere", "first"]
+
+
+@pytest.mark.parametrize("trouble", [AuthenticationError("revoked"), RetryableError("not now"), limited(60)])
+async def test_what_cannot_be_looked_for_now_is_looked_for_later(trouble: Exception) -> None:
+    table = Table()
+    table.chat.hangs = True
+    await post(table, "first")
+    await table.settle()
+    await table.crash()
+    table.chat.hangs, table.chat.cannot_tell = False, trouble
+    await table.settle()
+    table.chat.cannot_tell, table.chat.found = None, {post_of("first", MAIN.key): "m-before"}
+    table.turn_clock(seconds=60)
+    await table.settle()
+    assert await states(table) == {"first": PostState.SENT}
+    assert table.chat.sent == []
+
+
 # --- Nobody knows ----------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +286,7 @@ async def test_a_card_that_never_arrives_is_undeliverable_and_still_in_the_inbox
     (delivery,) = (await table.store.read.inquiry(asked.id)).deliveries
     assert delivery.state.value == "failed"
     assert await table.order("/approve") == notes.CONFIRM
+    table.turn_clock(seconds=1)
     assert await table.order("/approve") == notes.APPROVED
     assert len(table.tools["run_command"].ran) == 1
 
@@ -278,6 +324,7 @@ async def test_a_decision_while_its_card_is_being_sent_stands() -> None:
 async def test_a_card_is_one_message_from_the_question_to_the_outcome() -> None:
     table = await shipping()
     await table.press("approve")
+    table.turn_clock(seconds=1)
     await table.press("approve")
     (edits,) = [edits for edits in table.chat.messages.values() if edits[0].slot.startswith("card:")]
     assert isinstance(edits[0].view, InquiryCard)
@@ -373,7 +420,7 @@ async def test_trouble_of_a_model_is_told_while_its_task_goes_on() -> None:
     troubles = [p.view for p in table.posts if isinstance(p.view, Trouble)]
     assert any("Trying again in 2 s" in one.what for one in troubles)
     assert len(troubles) == 1
-    table.engine.status._change("t-nobody")
+    table.engine.status._change("t-nobody", ended=False)
     await table.engine.status.draw()
 
 
@@ -384,6 +431,7 @@ async def test_everything_that_matters_is_sealed_in_one_chain_that_goes_on_after
     table = await shipping()
     await table.crash()
     await table.press("approve")
+    table.turn_clock(seconds=1)
     await table.press("approve")
     assert await table.store.read.unsealed(10) == ()
     chain = await table.store.read.chain()
@@ -452,6 +500,7 @@ async def test_the_engine_runs_by_itself_until_it_is_told_to_stop(monkeypatch) -
         "sealer",
         "files",
         "health",
+        "digests",
         "platform chat",
         "platform desk",
     } == set(table.engine.loops())
@@ -485,7 +534,7 @@ async def test_at_the_start_requests_that_move_are_looked_at_again_and_those_tha
     table = await shipping()
     await table.crash()
     seen: list[str] = []
-    table.context.on_change.append(seen.append)
+    table.context.on_change.append(lambda root, _ended: seen.append(root))
     elsewhere = Conversation(platform=MAIN.platform, account=MAIN.account, channel="other")
     await table.happens(MessageReceived, "you", elsewhere, text="a second one")
     await table.engine.dispatcher.sweep()

@@ -14,16 +14,19 @@ from core.model.events import (
     Attachment,
     BotAdded,
     CommandReceived,
+    ControlPressed,
     Conversation,
     MessageEdited,
     MessageReceived,
     Quote,
     Sender,
 )
+from core.model.ids import short
+from core.model.inquiries import Verb
 from core.model.unit import PostState
-from core.model.views import Line
+from core.model.views import InquiryCard, Line
 from core.ports import Health, Sending
-from core.rules import replies
+from core.rules import replies, words
 from core.runtime import linking
 from core.runtime.engine import HEALTH_SECONDS, LOOP_RESTART_SECONDS_MAX, REFUSED_SECONDS
 from tests.engine_kit import MAIN, YOU, Table, company
@@ -43,7 +46,7 @@ class ShelfInMemory:
 
     def keep(self, name: str, key: str, body: bytes) -> str:
         self.kept[key] = (name, body)
-        return f"files/shared/inbox/{name}"
+        return f"shared/inbox/{name}"
 
 
 # --- Parts and doubt ------------------------------------------------------------------------------------------------
@@ -120,6 +123,27 @@ async def test_people_are_told_that_something_may_not_have_arrived(what: str) ->
     assert re.search(r"/task t-\w+" if what == "answer" else r"/view i-\w+", line)
 
 
+async def test_the_word_about_doubt_is_said_until_it_is_heard_and_leads_to_what_was_missed() -> None:
+    table = Table({"ops": [say("forty-two")]})
+    through, failures = table.chat.send, 3
+
+    async def send(one, edits, part=0):
+        nonlocal failures
+        if one.slot.startswith("answer") or (one.slot.startswith("uncertain:") and failures > 0):
+            failures -= one.slot.startswith("uncertain:")
+            raise AmbiguousError("503")
+        return await through(one, edits, part)
+
+    table.chat.send = send  # type: ignore[method-assign]
+    await table.say("what is six by seven?", role="ops")
+    for _ in range(4):
+        table.turn_clock(seconds=60)
+        await table.settle()
+    task = await table.task()
+    assert table.lines == [replies.answer_uncertain(short(task.id))]
+    assert "forty-two" in await table.order(f"/task {task.id}")
+
+
 async def test_trouble_that_may_not_have_arrived_is_told_of_and_a_line_is_not() -> None:
     table = Table({"ops": [fail(TerminalError("no")), say("x")]})
     through = table.chat.send
@@ -135,6 +159,56 @@ async def test_trouble_that_may_not_have_arrived_is_told_of_and_a_line_is_not() 
     await post(table, "a line")
     await table.say("go", role="ops")
     assert table.lines == [replies.TROUBLE_UNCERTAIN]
+
+
+async def test_a_press_proves_that_its_card_arrived_and_the_decision_is_shown_on_it() -> None:
+    ship = use("run_command", command="ship", args={"site": "landing"})
+    table = Table({"ops": [ship, say("done")]})
+    through, cards = table.chat.send, []
+
+    async def send(one, edits, part=0):
+        if isinstance(one.view, InquiryCard) and not edits:
+            cards.append(one.view)
+            raise AmbiguousError("cut off after it was shown")
+        return await through(one, edits, part)
+
+    table.chat.send = send  # type: ignore[method-assign]
+    await table.say("publish it", role="ops")
+    approve = next(b.control for b in cards[0].buttons if b.label == words.BUTTONS[Verb.APPROVE])
+    for _ in range(2):  # the one who asked is alone: two presses
+        await table.happens(ControlPressed, control=approve, message="m-on-screen")
+        await table.settle()
+        table.turn_clock(seconds=1)
+    assert [post.view.headline[:8] for post in table.chat.messages["m-on-screen"] if hasattr(post.view, "headline")]
+    (delivery,) = (await table.store.read.inquiry((await table.newest()).id)).deliveries
+    assert delivery.receipt == "m-on-screen"
+
+
+async def test_a_receipt_that_a_crash_swallowed_comes_after_the_start() -> None:
+    table = Table({"ops": [say("done")]})
+    table.context.on_change.clear()  # nothing is drawn in this life
+    await table.say("go", role="ops")
+    assert table.statuses == []
+    await table.crash()
+    await table.engine.status.recover()
+    await table.engine.status.draw()
+    await table.settle()
+    assert [line.done for line in table.statuses] == ["done"]
+    await table.crash()
+    await table.engine.status.recover()
+    assert table.engine.status._moved == set()
+
+
+async def test_words_to_a_busy_team_are_thanked_for_once_a_minute() -> None:
+    table = Table({"ops": [use("note", text="a"), say("done"), say("done")]})
+    table.tools["note"].hold()
+    await table.say("go", role="ops")
+    for n in range(5):
+        await table.say(f"and {n}")
+    assert len(table.lines) == 1
+    table.turn_clock(seconds=61)
+    await table.say("and more")
+    assert len(table.lines) == 2
 
 
 # --- Accounts -------------------------------------------------------------------------------------------------------
@@ -180,6 +254,24 @@ async def test_a_code_that_is_not_good_makes_nobody(trouble: str) -> None:
     table.turn_clock(seconds=linking.CODE_MS / 1000 if trouble == "late" else 0)
     assert await table.order(f"/pair {'BBBB-BBBB' if trouble == 'nonsense' else code}", "eve") == replies.CODE_UNKNOWN
     assert await table.store.read.accounts() == ()
+
+
+async def test_codes_that_ran_out_are_taken_away_when_there_is_a_new_one() -> None:
+    table = Table()
+
+    async def issued(token: str) -> str:
+        table.context.ids.token = lambda: token
+        return await linking.issue(table.store, table.context.ids, "you", "test", table.clock.now_ms())
+
+    await issued("1" * 16)
+    table.turn_clock(seconds=linking.CODE_MS / 2000)
+    second = await issued("2" * 16)
+    assert len(await table.store.read.facts(linking.CODES)) == 2
+    table.turn_clock(seconds=linking.CODE_MS / 2000)
+    await issued("3" * 16)
+    assert len(await table.store.read.facts(linking.CODES)) == 2
+    assert await table.order(f"/pair {second}", "eve") != replies.CODE_UNKNOWN
+    assert len(await table.store.read.facts(linking.CODES)) == 1
 
 
 async def test_somebody_known_asks_for_a_code_and_is_told_alone() -> None:
@@ -328,7 +420,7 @@ async def test_files_are_fetched_before_the_request_begins_and_their_names_are_i
         await table.settle()
     assert shelf.kept == {f"{key}:0": ("report.pdf", b"abc")}
     brief = (await table.task()).brief.objective
-    assert brief.startswith("read this\n\n[file: report.pdf is at files/shared/inbox/report.pdf (application/pdf, 3")
+    assert brief.startswith("read this\n\n[file: report.pdf is at shared/inbox/report.pdf (application/pdf, 3")
     fetching.cancel()
 
 

@@ -10,12 +10,15 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.adapters.sqlite import lock, migrate
 from core.adapters.sqlite.store import SqliteStore
 from core.model import unit as u
 from core.model.errors import EngineRunningError, RetryableError, StoreFullError, StoreRefusedError
+from core.model.inquiries import InquiryState
+from core.model.team import Tier
 from tests.conformance import store_cases as make
 
 ROOT = Path(__file__).parents[2]
@@ -293,6 +296,29 @@ async def test_a_backup_is_made_before_migrating(path, clock):
     with closing(sqlite3.connect(saved)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert "newer release (schema 2" in await refusal(path, clock, scripts=(first,))
+
+
+async def test_what_an_earlier_release_left_can_be_filtered_and_searched(path, clock):
+    """0002: its columns and tables are filled from what is there."""
+    (first,) = migrate.schema()[:1]
+    await (await SqliteStore.open(path, clock, scripts=(first,))).close()
+    late = make.inquiry("i-1", people=(("ada",), ("bob",)), stage=1, overdue=True, tier=Tier.EXTERNAL)
+    ended = make.inquiry("i-2", state=InquiryState.DENIED, ended=(7, ("ada",), "Too early"), why="For the site")
+    over = make.inquiry("i-3", state=InquiryState.CANCELLED)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for one in (late, ended, over):
+            body = msgspec.json.encode(one)
+            columns = (one.id, one.root, one.state.value, not one.state.final, one.revision, one.version, body)
+            connection.execute(
+                "INSERT INTO inquiries (id, root, state, active, revision, version, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                columns,
+            )
+    store = await SqliteStore.open(path, clock)
+    assert await store.read.waiting(person="bob", overdue=True, tier="external") == ((late,), 1)
+    assert await store.read.waiting(person="ada") == ((), 0)
+    assert await store.read.decisions(who="ada", what=("EARLY", "site")) == (ended,)
+    assert await store.read.decisions() == (ended, over)
+    await store.close()
 
 
 async def test_a_migration_that_fails_changes_nothing(path, clock):

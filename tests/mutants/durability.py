@@ -46,8 +46,8 @@ INTAKE = (
         "P1",
         Tests.STEP + "said_meanwhile",
         At.STEP,
-        "turn.set(heard_n=task.heard_n + 1)",
-        "turn.set(heard_n=task.heard_n)",
+        "turn.set(heard_n=task.heard_n + 1, ",
+        "turn.set(heard_n=task.heard_n, ",
     ),
     sabotage(
         "message-while-thinking-not-told",
@@ -325,7 +325,7 @@ EFFECTS = (
         "P2",
         Tests.LAWS + "looked_up",
         At.OUTBOX,
-        "    if leased.again:\n",
+        "    if leased.again and not _is_harmless(leased.post):\n",
         "    if False:\n",
     ),
     sabotage(
@@ -402,7 +402,7 @@ EFFECTS = (
         "P7",
         Tests.LAWS + "transition_19",
         At.INQUIRIES,
-        "        decided(plan, after)\n    elif",
+        "        decided(plan, after, outcome)\n    elif",
         "    elif",
     ),
     sabotage(
@@ -434,7 +434,7 @@ EFFECTS = (
         "P7",
         Tests.LAWS + "chain",
         At.PERFORM,
-        'self._audit(effect, "attempt.started", grant=grant.id, digest=grant.digest),',
+        'self._audit(effect, "attempt.started", grant=grant.id, inquiry=grant.inquiry, tool=effect.tool),',
         "",
     ),
     sabotage(

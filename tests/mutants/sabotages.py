@@ -7,5 +7,8 @@ from __future__ import annotations
 
 from tests.mutants.authority import BINDING, LIMITS, VOTES
 from tests.mutants.durability import EFFECTS, INTAKE, STORES
+from tests.mutants.record import RECORD
+from tests.mutants.waiting import WAITING
+from tests.mutants.widening import WIDENING
 
-SABOTAGES = (*INTAKE, *STORES, *EFFECTS, *BINDING, *VOTES, *LIMITS)
+SABOTAGES = (*INTAKE, *STORES, *EFFECTS, *BINDING, *VOTES, *LIMITS, *WAITING, *RECORD, *WIDENING)

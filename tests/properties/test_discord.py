@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from bots import markdown
 from bots.discord import cards, forms, markup, wire
+from core.model.events import Conversation
 from core.model.views import (
     Answer,
     Branch,
@@ -16,6 +17,7 @@ from core.model.views import (
     InboxItem,
     InquiryCard,
     Line,
+    Post,
     Question,
     StatusLine,
     Trouble,
@@ -223,4 +225,8 @@ def test_nothing_that_discord_says_breaks_us(data):
     wire.own_roles(data, "900")
     wire.added(data, 1)
     wire.quotes([data], ME)
-    cards.controls_of(data.get("components"))
+    wire.joined_ms(data)
+    for view in (Line(text="done"), DecidedCard(inquiry="i-1", title="T", headline="H")):
+        place = Conversation(platform="discord", account="1", channel="2")
+        looked_for = Post(id="p-1", conversation=place, view=view, slot="s", at_ms=0)
+        cards.is_same(data, looked_for, 0, cards.messages(view)[0], "")

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bots.telegram import cards, forms, wire
+from bots.telegram import cards, forms, wire, words
 from core.model.views import (
     Answer,
     Branch,
@@ -19,7 +19,6 @@ from core.model.views import (
     StatusLine,
     Trouble,
 )
-from core.rules.controls import LETTERS as VERBS
 from core.rules.controls import control
 from tests.fakes.telegram_text import keyboard, parse
 from tests.unit.test_console_wire import card, inquiry
@@ -104,7 +103,7 @@ def test_no_view_is_over_a_limit_or_speaks_for_itself(view):
 
 
 @settings(deadline=None, max_examples=60)
-@given(inquiry_cards, st.sampled_from(sorted(VERBS)), texts, texts, st.booleans())
+@given(inquiry_cards, st.sampled_from(sorted(words.FORMS)), texts, texts, st.booleans())
 def test_every_form_fits_and_is_understood(some, verb, name, reply, again):
     form = forms.opened(some, control(NONCE, verb))
     text, entities = parse(forms.question(form, some, "team_bot", ("5", name), again=again).html, "HTML")

@@ -120,7 +120,10 @@ class World:
         return self._happens(CommandReceived, by, name=name, arguments=arguments)
 
     def press(self, verb: str, by: str = "ana", **fields: str) -> None:
-        """Press the button of that verb on the oldest card that has one. Where no card arrived, say it as a command."""
+        """Press the button of that verb on the oldest card that has one. Where no card arrived, say it as a command.
+        People take a second to make up their minds.
+        """
+        self.clock.at_ms += 1_000
         for post in self.cards():
             inquiry = self.inquiry(post.view.inquiry)
             button = next((b for b in post.view.buttons if b.label == LABELS[verb]), None)
@@ -253,10 +256,7 @@ class World:
                 break
             except StoreFullError:  # a process that cannot start is started again
                 await self.clock.sleep(1)
-        for task in self.tasks():
-            if task.parent is None and not task.phase.final:
-                for changed in engine.context.on_change:
-                    changed(task.id)
+        await engine.status.recover()
         return True
 
     async def _bury(self) -> None:

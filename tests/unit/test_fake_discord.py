@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import io
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import ModuleType
 from typing import Any
@@ -15,12 +14,11 @@ import pytest
 import yarl
 
 from tests.fakes.discord import DiscordService
+from tests.fakes.discord.reading import plain
 from tests.fakes.discord.service import TOKEN
 from tests.fakes.service import Fault, Place
 
-with warnings.catch_warnings():  # its voice module imports audioop, which Python 3.13 no longer has
-    warnings.simplefilter("ignore", DeprecationWarning)
-    discord: ModuleType = importlib.import_module("discord")
+discord: ModuleType = importlib.import_module("discord")
 WITHIN_S = 5.0
 
 
@@ -441,3 +439,7 @@ async def test_stop_and_start_keep_the_port_and_the_history(service: DiscordServ
     await client.heard.next("resumed")
     await client.get_channel(int(service.home.channel)).send("back")
     assert [some.text for some in service.screen()] == ["back"]
+
+
+def test_an_escaped_mark_is_read_as_itself() -> None:
+    assert plain(r"\_a\_ _b_ \*c\* \d", lambda kind, some: some) == r"_a_ b *c* \d"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -208,6 +210,25 @@ def test_a_whole_form_may_come_as_json_and_a_field_of_that_name_is_still_one():
     assert answer_of(own, {"answer": "yes"}) == {"answer": "yes"}
     assert answer_of(inquiry(kind=Kind.QUESTION), {"answer": "blue"}) == "blue"
     assert answer_of(inquiry(kind=Kind.QUESTION), {}) == ""
+
+
+def test_a_whole_form_in_one_input_is_read_by_its_types_too():
+    """Where a platform's form has too few inputs, all of it is drawn as one: texts for values."""
+    typed = {"name": "", "n": "7", "sure": "True", "colour": "RED", "size": "null", "tags": '["a"]', "note": "null"}
+    drawn = {question.name: question.value for question in form_of(form())}
+    assert answer_of(form(), {"answer": json.dumps({**drawn, **typed})}) == {
+        "n": 7,
+        "sure": True,
+        "colour": "red",
+        "size": None,
+        "tags": ["a"],
+        "note": "null",
+    }
+    assert answer_of(form(), {"answer": '{"n": "three"}'}) == Unfit("n: write a whole number")
+    assert answer_of(form(), {"answer": '{"n": 3, "any": "7", "who": 1}'}) == {"n": 3, "any": "7", "who": 1}
+    nothing = form({"properties": {"x\u202e": {"type": ["string", "null"], "default": None}}})
+    (asked,) = form_of(nothing)
+    assert answer_of(nothing, {"answer": json.dumps({asked.name: asked.value})}) == {"x\u202e": None}
 
 
 def test_only_what_differs_is_an_edit():

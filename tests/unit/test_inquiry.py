@@ -338,10 +338,12 @@ def test_case_18_nothing_but_a_person_of_the_team_counts():
 def test_the_only_person_presses_twice_on_purpose():
     desk = Desk(ALONE, approval(ALONE))
     assert desk.inquiry.label is Label.SINGLE
-    first = desk.press("you", callback="one")
+    first = desk.press("you", callback="one", at_ms=NOW)
     assert (first.note, desk.inquiry.pressed_once, desk.inquiry.state) == (notes.CONFIRM, True, S.COLLECTING)
-    unchanged(desk, desk.press("you", callback="one"), notes.CONFIRM)  # redelivered
-    second = desk.press("you", callback="two")
+    unchanged(desk, desk.press("you", callback="one", at_ms=NOW + 5_000), notes.CONFIRM)  # redelivered
+    for at_ms in (NOW, NOW + 999, NOW - 999):  # a double click
+        unchanged(desk, desk.press("you", callback=f"click {at_ms}", at_ms=at_ms), notes.CONFIRM)
+    second = desk.press("you", callback="two", at_ms=NOW + 1_000)
     assert (second.transition, second.verdict.label) == (7, "single operator")
 
 

@@ -162,6 +162,8 @@ async def test_a_message_that_may_have_arrived_is_not_sent_again():
         name = "sim"
 
         async def send(self, post: Post, edits: str, part: int = 0) -> str:
+            if post.slot.startswith("uncertain:"):
+                return "said"
             sent[post.id] += 1
             raise AmbiguousError("cut off after the write")
 

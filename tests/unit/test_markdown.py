@@ -171,6 +171,36 @@ def test_paragraphs_are_cut_at_sentences_then_words_then_anywhere():
     assert split(texts("a" + "\u0301" * 40), 30)[0] == texts("a" + "\u0301" * 29)  # no letter: cut all the same
 
 
+def test_pages_are_as_full_as_they_can_be():
+    assert [size(page) for page in split(texts("word " * 500), 400)] == [400] * 6 + [100]
+
+
+@pytest.mark.parametrize("text", ["word", "word " * 30, "word " * 300])
+def test_measuring_grows_with_the_text_alone(text):
+    blocks, measured = texts(*[text] * 3000), 0
+
+    def counted(some):
+        nonlocal measured
+        measured += len(some)
+        return size(some)
+
+    assert len(md.split(blocks, counted, 3000)) > 1
+    assert measured < 8 * len(blocks)
+
+
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 40), max_size=60), limit=st.integers(40, 200))
+def test_pages_take_a_block_after_the_other_while_there_is_room(lengths, limit):
+    blocks = texts(*("x" * n for n in lengths))
+    pages = []
+    for block in blocks:
+        if pages and size((*pages[-1], block)) <= limit:
+            pages[-1] += (block,)
+        else:
+            pages.append((block,))
+    assert split(blocks, limit) == tuple(pages)
+
+
 def test_styles_go_on_after_a_cut():
     bold = Paragraph((Span("a "), Span("bold words ", bold=True), Span("end")))
     assert split((bold,), 9) == (

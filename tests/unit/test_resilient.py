@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
-from core.adapters.models.resilient import Resilient
-from core.model.errors import OverloadedError, TerminalError
+from core.adapters.models.resilient import UNSEEN, Resilient
+from core.model.errors import AuthenticationError, ContextOverflowError, OverloadedError, TerminalError
 from core.model.team import ModelSpec
-from core.model.work import Reply
+from core.model.work import Picture, Reply
 from core.ports import Message, ModelRequest
 
 
@@ -37,9 +38,11 @@ class Steps:
     def __init__(self, *steps):
         self.steps = list(steps)
         self.calls = 0
+        self.requests = []
 
     async def reply(self, request):
         self.calls += 1
+        self.requests.append(request)
         step = self.steps.pop(0) if self.steps else Reply(text="fine")
         if isinstance(step, asyncio.Event):
             await step.wait()
@@ -189,3 +192,27 @@ async def test_success_starts_the_count_anew():
     await model.reply(request())
     inner.steps = [busy(), busy(), busy()]
     assert (await model.reply(request())).text == "fine"
+
+
+SHOWN = Message(role="user", results=(("u", "a.png", False),), pictures=(("u", Picture(media="image/png", hash="h")),))
+
+
+@pytest.mark.parametrize("error", [TerminalError("no images here"), ContextOverflowError("too large")])
+async def test_a_model_that_refuses_pictures_is_asked_without_them(error):
+    model, inner, clock = made(error)
+    asked = msgspec.structs.replace(request(), messages=(*request().messages, SHOWN))
+    assert (await model.reply(asked)).text == "fine"
+    first, second = inner.requests
+    assert first == asked
+    assert second.messages == (*request().messages, Message(role="user", results=(("u", f"a.png\n{UNSEEN}", False),)))
+    assert clock.slept == []
+
+
+async def test_a_refusal_that_no_picture_explains_is_told():
+    model, inner, _ = made(TerminalError("no"), TerminalError("still no"), AuthenticationError("the key is refused"))
+    asked = msgspec.structs.replace(request(), messages=(SHOWN,))
+    with pytest.raises(TerminalError, match="still no"):
+        await model.reply(asked)
+    with pytest.raises(AuthenticationError):
+        await model.reply(asked)
+    assert inner.calls == 3

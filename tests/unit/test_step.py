@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
+from msgspec import structs
 
 from core.model.ids import CallId, EffectId, InquiryId, SignalId, TaskId
 from core.model.inquiries import InquiryState, Kind
+from core.model.team import Permissions
 from core.model.work import (
     AbortEffect,
     AnswerChild,
@@ -42,6 +46,7 @@ from core.model.work import (
     Stop,
     Stopped,
     Task,
+    Tell,
     TimedOut,
     ToolResult,
     ToolUse,
@@ -178,8 +183,21 @@ def test_an_answer_waits_for_what_was_said_meanwhile() -> None:
     state = step(thinking(), Heard(at_ms=NOW_MS, text="wait", speaker="You"), ENV).task
     assert state.heard_n == 1
     made = step(state, reply(text="done"), ENV)
-    assert kinds(made) == [CallModel]
-    assert made.task.heard_n == 0
+    assert kinds(made) == [Tell, CallModel]
+    assert made.effects[0] == Tell(text="done", n=1, whole=True)
+    assert (made.task.heard_n, made.task.words_n) == (0, 1)
+
+
+def test_a_child_and_a_reviewed_role_say_nothing_before_they_are_done() -> None:
+    for silent in (
+        structs.replace(thinking(), parent=TaskId("t-0")),
+        structs.replace(thinking(), role="reviewed"),
+    ):
+        role = structs.replace(ENV.team.roles["ops"], permissions=Permissions(requires_review=True))
+        env = dataclasses.replace(ENV, team=structs.replace(ENV.team, roles={**ENV.team.roles, "reviewed": role}))
+        state = structs.replace(silent, repairs=2)
+        state = step(state, Heard(at_ms=NOW_MS, text="wait", speaker="You"), env).task
+        assert kinds(step(state, reply(text="done"), env)) == [CallModel]
 
 
 def test_replies_and_failures_of_other_calls_change_nothing() -> None:

@@ -13,6 +13,7 @@ from agents import team, workspace
 from agents.team import FileTeamSource, TeamErrors, check, encode, load
 from core.model.events import Conversation
 from core.model.team import Tier
+from core.rules.policy import REVIEW
 
 ROOT = Path(__file__).parents[2]
 
@@ -270,10 +271,12 @@ def test_a_soul_says_who_it_is(place, old, new, line, what, expected):
     assert expected in found[0]
 
 
-def test_what_is_read_and_not_in_force_is_said(place):
+def test_a_role_whose_handoffs_are_looked_at_needs_somebody_to_look(place):
     edit(place, "reports_to: null", "reports_to: null\n    permissions: {requires_review: true}")
-    _errors, notices = check(place)
-    assert any("requires_review is not in force yet" in notice.what for notice in notices)
+    errors, notices = check(place)
+    assert not errors
+    assert not any("requires_review" in notice.what for notice in notices)
+    assert load(place, environ={}).policy.review == REVIEW
 
 
 def test_a_role_may_be_renamed_in_the_manifest_alone(place):

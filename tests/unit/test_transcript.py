@@ -9,6 +9,7 @@ from core.model.work import (
     Failure,
     Handoff,
     Heard,
+    Picture,
     PushBack,
     Repair,
     Replied,
@@ -19,7 +20,7 @@ from core.model.work import (
     ToolUse,
     Verdict,
 )
-from core.rules.transcript import Turn, brief_text, child_text, handoff_text, result_text, turns_of
+from core.rules.transcript import FROM_OUTSIDE, Turn, brief_text, child_text, handoff_text, result_text, turns_of
 
 T = TaskId("t-1")
 E0, E1, E2 = EffectId("t-1:0:e0"), EffectId("t-1:3:e0"), EffectId("t-1:4:e0")
@@ -95,6 +96,28 @@ def test_the_agent_is_told_what_people_made_of_its_call() -> None:
     ((_use, text, failed),) = turns_of(T, entries, E1)[2].results
     assert text == 'seen\n(People changed the arguments before they approved; it ran with {"at":"y"})'
     assert not failed
+
+
+def test_pictures_come_with_their_results() -> None:
+    def returned(call: str, **more: object) -> Returned:
+        return Returned(at_ms=1, call=CallId(call), result=ToolResult(text="seen", **more))
+
+    entries = [
+        (0, BEGUN),
+        (1, replied(E0, "", LOOK, ODD)),
+        (2, returned("t-1:1:1", picture=Picture(media="image/png", hash="b"), untrusted=True)),
+        (3, returned("t-1:1:0", picture=Picture(media="image/png", hash="a"))),
+    ]
+    results = turns_of(T, entries, E2)[2]
+    assert [(use, picture.hash) for use, picture in results.pictures] == [("u1", "a"), ("u2", "b")]
+    assert results.results == (("u1", "seen", False), ("u2", f"<untrusted>\nseen\n</untrusted>\n{FROM_OUTSIDE}", False))
+
+
+def test_what_failed_shows_no_picture() -> None:
+    failure = Failure(what="w", why="y", recovery="r")
+    result = ToolResult(failure=failure, picture=Picture(media="image/png", hash="a"))
+    entries = [(0, BEGUN), (1, replied(E0, "", LOOK)), (2, Returned(at_ms=1, call=CallId("t-1:1:0"), result=result))]
+    assert turns_of(T, entries, E1)[2].pictures == ()
 
 
 def test_a_reply_to_nothing_is_no_message_of_a_person() -> None:

@@ -7,13 +7,14 @@ turns. Two, because the newer writes the cache that the next request reads, wher
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from typing import Any
 
 from core.adapters.models.vendor import Vendor, clean, loaded, number, sent
 from core.model.errors import AuthenticationError
 from core.model.team import Json
-from core.model.work import Reply, Stop, ToolUse, Usage
+from core.model.work import Picture, Reply, Stop, ToolUse, Usage
 from core.ports import Message, ModelRequest
 
 _VENDOR = Vendor(
@@ -136,12 +137,20 @@ def _blocks(message: Message) -> tuple[list[dict[str, Json]], list[dict[str, Jso
         ]
         return words, uses
     results: list[dict[str, Json]] = []
+    shown = dict(message.pictures)
     for use, text, is_error in message.results:
         block: dict[str, Json] = {"type": "tool_result", "tool_use_id": _ID.sub("_", use), "content": clean(text)}
+        if use in shown:
+            block["content"] = [{"type": "text", "text": clean(text)}, _image(shown[use])]
         if is_error:
             block["is_error"] = True
         results.append(block)
     return results, words
+
+
+def _image(picture: Picture) -> dict[str, Json]:
+    body = base64.b64encode(picture.body).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": picture.media, "data": body}}
 
 
 def reply_of(answer: dict[str, Json], model: str) -> Reply:

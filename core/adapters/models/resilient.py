@@ -1,7 +1,8 @@
 """Patience with a model: a few retries with growing waits, then a circuit breaker, so that a sick model is left alone.
 
 Only OverloadedError is waited out; every other answer, a refusal too, shows that the model is there, and closes the
-breaker. Time passes on the Clock alone.
+breaker. Time passes on the Clock alone. A refused request that has pictures is made once more without them: for a model
+that cannot see, or a file that is no picture after all, every later turn of the task would be refused, too.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from core.model.errors import OverloadedError, SignoffError
+import msgspec
+
+from core.model.errors import AuthenticationError, OverloadedError, SignoffError, TerminalError
 from core.model.work import Reply
 from core.ports import Clock, Ids, ModelProvider, ModelRequest
 
 WAIT_MAX_MS = 120_000
+UNSEEN = "(The picture cannot be shown to you: this model, or its vendor, does not take it.)"
 
 _JITTER = 0.5  # a wait is up to this much longer, so that many tasks do not come back at once
 
@@ -62,7 +66,7 @@ class Resilient:
         for retry in range(self._tries + 1):
             trial = self._enter(breaker, request.model.model)
             try:
-                reply = await self._inner.reply(request)
+                reply = await self._asked(request)
             except OverloadedError as error:
                 self._failed(breaker, trial=trial)
                 if retry == self._tries or breaker.open_until_ms is not None:
@@ -78,6 +82,15 @@ class Resilient:
                 if trial:
                     breaker.trial = False
         raise AssertionError("the last try returns or raises")
+
+    async def _asked(self, request: ModelRequest) -> Reply:
+        try:
+            return await self._inner.reply(request)
+        except TerminalError as error:
+            if isinstance(error, AuthenticationError) or not any(message.pictures for message in request.messages):
+                raise
+        blind = tuple(message.blind({use for use, _ in message.pictures}, UNSEEN) for message in request.messages)
+        return await self._inner.reply(msgspec.structs.replace(request, messages=blind))
 
     def _enter(self, breaker: _Breaker, model: str) -> bool:
         """Whether this call is the one trial of an open breaker. Raises OverloadedError."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from core.adapters.rows import spoken
+from core.adapters.rows import decided_at_ms, deciders, found_by, spoken
 from core.adapters.sqlite import sql
 from core.model import unit as u
 from core.model.events import MessageReceived
@@ -157,7 +157,21 @@ def _put_inquiry(change: u.PutInquiry, _: Moment) -> Iterator[Step]:
     inquiry = change.inquiry
     state: InquiryState = inquiry.state
     columns = (inquiry.id, inquiry.root, state.value, not state.final, inquiry.revision, inquiry.version)
-    yield Step(sql.PUT_INQUIRY, (*columns, encode(inquiry)))
+    yield Step(sql.PUT_INQUIRY, (*columns, inquiry.overdue, inquiry.tier.value, encode(inquiry)))
+    people = {"id": inquiry.id, "people": encode(deciders(inquiry)).decode()}
+    yield Step(sql.DROP_DECIDERS, people)
+    if not state.final:
+        yield Step(sql.PUT_DECIDERS, people)
+        yield Step(sql.DROP_DECISION, {"id": inquiry.id})  # an edit opens what was approved again
+        return
+    ended = {
+        "id": inquiry.id,
+        "at_ms": decided_at_ms(inquiry),
+        "state": state.value,
+        "by": encode(inquiry.resolution.by if inquiry.resolution else ()).decode(),
+        "found_by": found_by(inquiry),
+    }
+    yield Step(sql.PUT_DECISION, ended)
 
 
 def _put_vote(change: u.PutVote, _: Moment) -> Iterator[Step]:
@@ -165,6 +179,7 @@ def _put_vote(change: u.PutVote, _: Moment) -> Iterator[Step]:
     place = (vote.inquiry, vote.revision, vote.stage, vote.principal)
     yield Step(sql.RETIRE_VOTE, (*place, vote.callback))
     yield Step(sql.PUT_VOTE, (*place, vote.callback, vote.active, encode(vote)))
+    yield Step(sql.NOTE_VOTE, {"person": vote.principal, "id": vote.inquiry})
 
 
 def _put_delivery(change: u.PutDelivery, _: Moment) -> Iterator[Step]:
@@ -227,6 +242,12 @@ def _settle(change: u.Settle, _: Moment) -> Iterator[Step]:
     yield Step(sql.SETTLE_RELEASE, params)
 
 
+def _use_grant(change: u.UseGrant, _: Moment) -> Iterator[Step]:
+    params = {"id": change.id, "used_n": change.used_n}
+    why = f"{change.used_n} is not the next use of {change.id}"
+    yield Step(sql.USE_GRANT, params, lambda cursor: "" if cursor.rowcount else why)
+
+
 def _seal(change: u.Seal, _: Moment) -> Iterator[Step]:
     params = {"id": change.id, "seq": change.seq, "previous": change.previous, "hash": change.hash}
     yield Step(sql.SEAL, params, lambda cursor: "" if cursor.rowcount else f"{change.seq} is not the chain's next")
@@ -248,6 +269,7 @@ _CHANGES: Final[MappingProxyType[type, Callable[[Any, Moment], Iterator[Step] | 
         u.PutInquiry: _put_inquiry,
         u.PutVote: _put_vote,
         u.PutGrant: _one(sql.PUT_GRANT, lambda c: (c.grant.id, c.grant.inquiry, c.grant.state.value, encode(c.grant))),
+        u.UseGrant: _use_grant,
         u.MoveGrant: _one(sql.MOVE_GRANT, lambda c: (c.state.value, c.id)),
         u.PutAttempt: _one(sql.PUT_ATTEMPT, lambda c: (c.attempt.id, c.attempt.state.value, encode(c.attempt))),
         u.MoveAttempt: _one(sql.MOVE_ATTEMPT, lambda c: (c.state.value, c.id)),

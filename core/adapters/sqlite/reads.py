@@ -177,6 +177,28 @@ class SqliteReads:
         rows = await self._all(_INQUIRIES[root is not None, active_only], {"root": root, "n": limit})
         return tuple(_decode_inquiry(row[0]) for row in rows)
 
+    async def waiting(
+        self, *, person: str = "", overdue: bool = False, tier: str = "", limit: int = 50
+    ) -> tuple[tuple[Inquiry, ...], int]:
+        look = {"person": person, "any": overdue, "tier": tier, "n": limit}
+        rows = await self._all(sql.READ_WAITING_FOR if person else sql.READ_WAITING, look)
+        found = tuple(_decode_inquiry(row[0]) for row in rows)
+        if len(found) < limit:
+            return found, len(found)
+        (n,) = await self._first(sql.READ_WAITING_FOR_N if person else sql.READ_WAITING_N, look)
+        return found, max(n, len(found))  # what was decided between the two looks is no reason for a negative rest
+
+    async def votes(self, inquiries: tuple[InquiryId, ...]) -> tuple[Vote, ...]:
+        rows = await self._all(sql.READ_VOTES, {"ids": msgspec.json.encode(inquiries).decode()})
+        return tuple(_decode_vote(row[0]) for row in rows)
+
+    async def decisions(
+        self, *, who: str = "", what: tuple[str, ...] = (), since_ms: int = 0, state: str = "", limit: int = 50
+    ) -> tuple[Inquiry, ...]:
+        words = msgspec.json.encode([word.casefold() for word in what]).decode()
+        look = {"who": who, "what": words, "since_ms": since_ms, "state": state, "n": limit}
+        return tuple(_decode_inquiry(row[0]) for row in await self._all(sql.READ_DECISIONS, look))
+
     async def delivery(self, nonce_hash: str) -> Delivery | None:
         row = await self._first(sql.READ_DELIVERY, (nonce_hash,))
         return _delivery(*row) if row else None
@@ -245,6 +267,9 @@ class SqliteReads:
     async def meta(self, name: str) -> str | None:
         row = await self._first(sql.READ_META, (name,))
         return row[0] if row else None
+
+    async def facts(self, prefix: str, limit: int = 1000) -> tuple[tuple[str, str], ...]:
+        return tuple((name, value) for name, value in await self._all(sql.READ_FACTS, (*_range(prefix), limit)))
 
     async def unsealed(self, limit: int) -> tuple[u.Audit, ...]:
         return tuple(_decode_audit(row[0]) for row in await self._all(sql.READ_UNSEALED, (limit,)))

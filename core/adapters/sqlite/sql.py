@@ -81,10 +81,39 @@ REQUEUE_EFFECT: Final = "UPDATE effects SET state = 'queued', not_before_ms = ? 
 # --- Changes: inquiries ---------------------------------------------------------------------------------------------
 
 PUT_INQUIRY: Final = """
-INSERT INTO inquiries (id, root, state, active, revision, version, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO inquiries (id, root, state, active, revision, version, overdue, tier, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     state = excluded.state, active = excluded.active, revision = excluded.revision, version = excluded.version,
-    body = excluded.body
+    overdue = excluded.overdue, tier = excluded.tier, body = excluded.body
+"""
+DROP_DECIDERS: Final = """
+DELETE FROM deciders WHERE inquiry = (SELECT seq FROM inquiries WHERE id = :id)
+    AND person NOT IN (SELECT value FROM json_each(:people))
+"""
+# A single operator's first press is a look, and no vote.
+_VOTED = """
+EXISTS (
+    SELECT 1 FROM votes AS v
+    WHERE v.inquiry = i.id AND v.revision = i.revision AND v.principal = {person} AND v.active = 1
+        AND json_extract(CAST(v.body AS TEXT), '$.verb') <> 'view'
+)
+"""
+PUT_DECIDERS: Final = f"""
+INSERT INTO deciders (person, inquiry, voted, overdue, tier)
+SELECT person.value, i.seq, {_VOTED.format(person="person.value")}, i.overdue, i.tier
+FROM inquiries AS i, json_each(:people) AS person WHERE i.id = :id
+ON CONFLICT (person, inquiry) DO UPDATE SET
+    voted = excluded.voted, overdue = excluded.overdue, tier = excluded.tier
+"""  # noqa: S608  constants
+NOTE_VOTE: Final = f"""
+UPDATE deciders SET voted = (SELECT {_VOTED.format(person=":person")} FROM inquiries AS i WHERE i.id = :id)
+WHERE person = :person AND inquiry = (SELECT seq FROM inquiries WHERE id = :id)
+"""  # noqa: S608  constants
+DROP_DECISION: Final = "DELETE FROM decisions WHERE inquiry = (SELECT seq FROM inquiries WHERE id = :id)"
+PUT_DECISION: Final = """
+INSERT OR REPLACE INTO decisions (inquiry, at_ms, state, people, found_by)
+SELECT seq, :at_ms, :state, :by, :found_by FROM inquiries WHERE id = :id
 """
 RETIRE_VOTE: Final = """
 UPDATE votes SET active = 0
@@ -96,6 +125,12 @@ INSERT INTO votes (inquiry, revision, stage, principal, callback, active, body) 
 ON CONFLICT (callback) DO NOTHING
 """
 PUT_GRANT: Final = "INSERT INTO grants (id, inquiry, state, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+USE_GRANT: Final = """
+UPDATE grants SET
+    body = CAST(json_set(CAST(body AS TEXT), '$.used_n', :used_n) AS BLOB),
+    state = iif(:used_n >= coalesce(json_extract(CAST(body AS TEXT), '$.bounds.count_max'), 1), 'consumed', state)
+WHERE id = :id AND state = 'live' AND coalesce(json_extract(CAST(body AS TEXT), '$.used_n'), 0) = :used_n - 1
+"""
 MOVE_GRANT: Final = "UPDATE grants SET state = ? WHERE id = ?"
 PUT_ATTEMPT: Final = "INSERT INTO attempts (id, state, body) VALUES (?, ?, ?)"
 MOVE_ATTEMPT: Final = "UPDATE attempts SET state = ? WHERE id = ?"
@@ -304,6 +339,39 @@ READ_INQUIRIES: Final = "SELECT body FROM inquiries ORDER BY seq LIMIT :n"
 READ_INQUIRIES_ACTIVE: Final = "SELECT body FROM inquiries WHERE active = 1 ORDER BY seq LIMIT :n"
 READ_INQUIRIES_OF: Final = "SELECT body FROM inquiries WHERE root = :root ORDER BY seq LIMIT :n"
 READ_INQUIRIES_OF_ACTIVE: Final = "SELECT body FROM inquiries WHERE root = :root AND +active = 1 ORDER BY seq LIMIT :n"
+# `any` is 0, or 1 when only what is overdue is wanted. The index holds all that is asked of it.
+_WAITING = """
+FROM inquiries INDEXED BY inquiries_waiting
+WHERE active = 1 AND overdue IN (1, :any) AND (:tier = '' OR tier = :tier)
+"""
+_WAITING_FOR = """
+FROM deciders
+WHERE person = :person AND voted = 0 AND overdue IN (1, :any) AND (:tier = '' OR tier = :tier)
+"""
+READ_WAITING: Final = f"""
+SELECT body FROM inquiries WHERE seq IN (SELECT seq {_WAITING} ORDER BY seq LIMIT :n) ORDER BY seq
+"""  # noqa: S608  constants
+READ_WAITING_N: Final = f"SELECT count(*) {_WAITING}"
+READ_WAITING_FOR: Final = f"""
+SELECT body FROM inquiries WHERE seq IN (SELECT inquiry {_WAITING_FOR} ORDER BY inquiry LIMIT :n) ORDER BY seq
+"""  # noqa: S608  constants
+READ_WAITING_FOR_N: Final = f"SELECT count(*) {_WAITING_FOR}"
+READ_VOTES: Final = """
+SELECT v.body FROM json_each(:ids) AS wanted
+JOIN inquiries AS i ON i.id = wanted.value
+JOIN votes AS v ON v.inquiry = i.id AND v.revision = i.revision AND v.active = 1
+ORDER BY v.seq
+"""
+READ_DECISIONS: Final = """
+SELECT i.body FROM decisions AS d JOIN inquiries AS i ON i.seq = d.inquiry
+WHERE d.at_ms >= :since_ms AND (:state = '' OR d.state = :state)
+    AND (
+        :who = '' OR EXISTS (SELECT 1 FROM json_each(d.people) WHERE value = :who)
+        OR EXISTS (SELECT 1 FROM votes AS v WHERE v.inquiry = i.id AND v.active = 1 AND v.principal = :who)
+    )
+    AND NOT EXISTS (SELECT 1 FROM json_each(:what) WHERE instr(d.found_by, value) = 0)
+ORDER BY d.at_ms DESC, d.inquiry DESC LIMIT :n
+"""
 READ_DELIVERY: Final = "SELECT body, state, receipt FROM deliveries WHERE nonce_hash = ? ORDER BY seq DESC LIMIT 1"
 READ_GRANT: Final = "SELECT body, state FROM grants WHERE id = ?"
 READ_ATTEMPT: Final = "SELECT body, state FROM attempts WHERE id = ?"
@@ -343,6 +411,7 @@ READ_BLOB: Final = "SELECT body FROM blobs WHERE hash = ?"
 READ_ACCOUNT: Final = "SELECT body FROM accounts WHERE account = ?"
 READ_ACCOUNTS: Final = "SELECT body FROM accounts ORDER BY account"
 READ_META: Final = "SELECT value FROM meta WHERE name = ?"
+READ_FACTS: Final = "SELECT name, value FROM meta WHERE name >= ? AND name < ? AND value <> '' ORDER BY name LIMIT ?"
 READ_UNSEALED: Final = "SELECT body FROM audit WHERE seq IS NULL ORDER BY n LIMIT ?"
 READ_CHAIN: Final = "SELECT seq, hash, previous, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 READ_CHAIN_HEAD: Final = "SELECT seq, hash FROM audit WHERE seq = (SELECT max(seq) FROM audit)"

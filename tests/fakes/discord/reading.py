@@ -15,7 +15,7 @@ from tests.fakes.discord.limits import BUTTON, SELECT, TEXT, walk
 _CODE: Final = r"```(?:[\w+#.-]*\n)?(?P<block>.*?)```|(?P<ticks>`{1,2})(?P<code>.+?)(?P=ticks)"
 _TOKEN: Final = re.compile(
     _CODE
-    + r"|\\(?P<escaped>[^\w\s])|<@!?(?P<user>\d+)>|<@&(?P<role>\d+)>|<#(?P<channel>\d+)>"
+    + r"|\\(?P<escaped>[^\w\s]|_)|<@!?(?P<user>\d+)>|<@&(?P<role>\d+)>|<#(?P<channel>\d+)>"
     + r"|<t:(?P<time>-?\d+)(?::[tTdDfFsSR])?>|\[(?P<label>[^\]\n]+)\]\(<?https?://[^\s)>]+>?\)",
     re.DOTALL,
 )

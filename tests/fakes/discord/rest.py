@@ -357,6 +357,8 @@ class Rest:
         message = self._message(call)
         if message.native["author"]["id"] != self.world.bot.id:
             raise Refused(403, 50005, "Cannot edit a message authored by another user")
+        if self.world.channels[message.native["channel_id"]].archived:
+            raise Refused(400, 50083, "Thread is archived")
         self.writing.change("messages.edit", message, call.said)
         return 200, message.native
 

@@ -118,7 +118,9 @@ class DiscordService(Service):
                 await self.gateway.close(4009, forget=True)
 
     async def reconnectable(self) -> None:
+        """And what `expire` began."""
         self.gateway.is_open = True
+        self.expire(expired=False)
 
     # --- People -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -46,6 +47,7 @@ class SlackService(Service):
         self.deliveries.http_url, self.deliveries.signing_secret = http, "8f742231b10e8888abcd99yyyzzz85a5"
         self._last: list[dict[str, Any]] = []  # the events of people's last act
         self._phantom: Link | None = None
+        self._held: list[dict[str, Any]] | None = None  # what is not told yet
         self._drawn: dict[str, tuple[int, Shown]] = {}
         bot = Someone(id=BOT, name="signoff", is_bot=True)
         for someone in (self.owner, self.second, self.stranger, self.other_bot, bot):
@@ -94,6 +96,7 @@ class SlackService(Service):
 
     async def reconnectable(self) -> None:
         self.server.refused = ""
+        self.api.is_late = False
         self.deliveries.silent = False
         if self._phantom is not None:
             self.deliveries.ended(self._phantom)
@@ -144,7 +147,36 @@ class SlackService(Service):
         """What people did. Each event has an id of its own."""
         self._last = [self._callback(event) for event in events]
         for callback in self._last:
+            if self._held is None:
+                self._send(callback)
+            else:
+                self._held.append(callback)
+
+    async def swapped(self, first: Callable[[], Awaitable[Any]], second: Callable[[], Awaitable[Any]]) -> None:
+        held: list[list[dict[str, Any]]] = []
+        for act in (first, second):
+            self._held = []
+            held.append(self._held)
+            await act()
+        self._held = None
+        for callback in [*held[1], *held[0]]:
             self._send(callback)
+
+    async def odd(self) -> None:
+        here = self.home.channel
+        self.tell({"type": "aura_changed", "channel": here, "aura": {"of": [None]}})
+        self.tell({"type": "message", "channel": here, "subtype": "telepathy", "ts": self.space.ts()})
+        self.tell({"type": "message", "channel": here})
+        self.tell({"type": "app_mention"})
+        self.deliveries.send("interactive", {"type": "seance", "trigger_id": self.api.trigger()})
+        self.deliveries.send("interactive", {"type": "block_actions", "actions": [{"type": "pendulum"}]})
+
+    def expire(self) -> None:
+        self.api.is_late = True
+
+    def unacknowledged(self) -> int:
+        sent = (parcel for link in self.deliveries.links if link.ws for parcel in link.envelopes.values())
+        return sum(not parcel.answer.done() for parcel in sent)
 
     async def redeliver(self, times: int = 1) -> None:
         for i in range(times):
@@ -152,6 +184,12 @@ class SlackService(Service):
                 self.deliveries.send("events_api", callback, attempt=min(i + 1, 3), reason="timeout")
 
     # --- People -----------------------------------------------------------------------------------------------------
+
+    def channel(self, name: str) -> Place:
+        """One more channel that everybody is in, the bot too."""
+        made = Channel(id=f"C{name.upper().replace('-', '')}", name=name, members=set(self.space.people))
+        self.space.channels[made.id] = made
+        return Place(channel=made.id)
 
     def direct(self, who: Someone) -> Place:
         return Place(channel=self.space.direct(who.id).id, private=True)

@@ -22,8 +22,8 @@ METADATA_BYTES_MAX: Final = 16_384
 TRIGGER_SECONDS: Final = 3.0
 SCOPES: Final = (
     "app_mentions:read,channels:history,channels:read,chat:write,chat:write.customize,commands,files:read,files:write,"
-    "groups:history,groups:read,im:history,im:read,im:write,reactions:read,reactions:write,usergroups:read,users:read,"
-    "metadata.message:read"
+    "groups:history,groups:read,im:history,im:read,im:write,metadata.message:read,mpim:history,mpim:read,reactions:read,"
+    "reactions:write,usergroups:read,users:read"
 )
 # What each method needs; where Slack asks for one by the kind of the conversation, the public one stands for all.
 NEEDS: Final = {
@@ -60,6 +60,7 @@ class Web:
         self.base = ""
         self.page_max = 200
         self.triggers: dict[str, float] = {}  # id -> monotonic time it was made at
+        self.is_late = False  # triggers reach the bot when their time is over
         self.exchanged: set[str] = set()
         self.views: dict[str, dict[str, Any]] = {}
         self.opened: dict[str, str] = {}  # trigger -> view
@@ -349,7 +350,7 @@ class Web:
 
     def trigger(self) -> str:
         made = self.space.id("trigger.")
-        self.triggers[made] = time.monotonic()
+        self.triggers[made] = float("-inf") if self.is_late else time.monotonic()
         return made
 
     def _view(self, args: dict[str, Any]) -> dict[str, Any]:
