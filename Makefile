@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 COVER := --cov --cov-report=
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4
+PYTEST := $(BIN)/pytest --numprocesses 4
 LAWS := core/model/*,core/rules/*,bots/*/wire.py
 
 .PHONY: help run test check cases conformance bench soak mutants

@@ -397,6 +397,9 @@ async def test_models_and_budgets_can_be_looked_up() -> None:
     table = Table({"ops": [say("done")]})
     await table.say("go", role="ops")
     models, budgets = await table.order("/model"), await table.order("/budget")
+    priced = msgspec.structs.replace(table.teams.team.models["work"], input_microusd_per_mtok=3_000_000)
+    table.teams.team = msgspec.structs.replace(table.teams.team, models={"work": priced})
+    assert "$3.00 in, $0.00 out a million tokens" in await table.order("/model")
     assert len(models.splitlines()) == len(budgets.splitlines()) == len(table.teams.team.roles)
     assert "scripted/" in models
     assert "tokens" in budgets

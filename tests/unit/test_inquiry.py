@@ -492,6 +492,12 @@ def test_a_single_operator_edits_and_approves():
     assert desk.press("you").transition == 7
 
 
+def test_a_single_operators_kept_denial_is_not_turned_into_a_yes():
+    desk = Desk(ALONE, approval(ALONE))
+    desk.press("you", Verb.DENY, standing=None)
+    unchanged(desk, desk.press("you"), notes.CONFLICT)
+
+
 def test_where_today_asks_for_nobody_an_edit_is_still_decided_by_people():
     desk = mail()
     desk.team = team(external=TierRule())

@@ -31,6 +31,8 @@ from core.rules.views import parse_control
 from tests.integration.kill.windows import Fuse, append, lines_of
 
 STREET = "street"
+DELIBERATE_MS = 2_000
+"""Between the two presses of somebody who decides alone: sooner, it is one click."""
 LOOK_SECONDS = 0.03
 AT_MS = 1_800_000_000_000
 TOGETHER = 3
@@ -190,7 +192,8 @@ class Street(Platform):
     async def _press(self, intake: Intake, errand: Errand, card: InquiryCard, control: str) -> None:
         n = 1 if card.needs.startswith("two presses") or "press" not in card.needs else 2
         key = f"{card.inquiry}:{card.revision}:{n}:{control[-2:]}"
-        await self._deliver(intake, ControlPressed(**self._from(errand, key), control=control))
+        pressed = self._from(errand, key) | {"at_ms": AT_MS + n * DELIBERATE_MS}
+        await self._deliver(intake, ControlPressed(**pressed, control=control))
 
     async def _fill_in(self, intake: Intake, errand: Errand, card: InquiryCard, control: str, **fields: str) -> None:
         key = f"{card.inquiry}:{card.revision}:form"
