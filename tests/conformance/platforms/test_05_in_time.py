@@ -22,9 +22,9 @@ async def test_messages_orders_and_presses_while_the_model_thinks(stage):
     pressed = await stage.press(stage.service.second, card, "Approve")
     assert pressed.acknowledged
     order = await stage.order("tasks")
-    await order.until("t-", seconds=3)
-    for _ in range(3):
-        await stage.service.say(stage.service.owner, "hurry up", talk.place)
+    await order.find(lambda one: "t-" in one.text, seconds=3)
+    for more in ("hurry up", "please", "it is late"):
+        await stage.service.say(stage.service.owner, more, talk.place)
     await stage.happened(lambda: stage.service.unacknowledged() == 0, "not acknowledged in time", seconds=3)
     stage.model.gate.set()
     await talk.until(f"pong {talk.word}")
