@@ -19,7 +19,7 @@ from aiohttp import web
 from tests.fakes.service import Fault, Faults, Journal, Someone
 from tests.fakes.telegram_text import CAPTION_MAX, TEXT_MAX, ApiError, bad, keyboard, parse, units
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.002
 DOWNLOAD_MAX = 20_000_000
 UPLOAD_MAX = 50_000_000
 _JSON = {"reply_markup", "entities", "reply_parameters", "link_preview_options", "commands", "allowed_updates", "scope"}
