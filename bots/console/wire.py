@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, assert_never
 
+from bots import words as common
 from bots.console import words
 from core.model.ids import short
 from core.model.inquiries import Verb
@@ -130,11 +131,11 @@ def draw(view: View, look: Look) -> tuple[str, ...]:
         case Inbox():
             _inbox(pen, view)
         case Trouble():
-            pen.write(f"{words.TROUBLE}: {view.what}", "bad")
+            pen.write(f"{common.TROUBLE}: {view.what}", "bad")
             for label, text in (
-                (words.MEANS, view.means),
-                (words.NEXT_STEP, view.next_step),
-                (words.REMEDY, view.remedy),
+                (common.MEANS, view.means),
+                (common.NEXT_STEP, view.next_step),
+                (common.REMEDY, view.remedy),
             ):
                 pen.item(f"{label}:", text)
         case _:
@@ -175,28 +176,28 @@ class _Pen:
 
 def _status(pen: _Pen, view: StatusLine) -> None:
     took = human_duration(max(view.at_ms - view.started_at_ms, 0))
-    used = (words.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
+    used = (common.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
     if view.done:
-        ended = f"{words.ENDED.get(view.done, view.done)} {took}"
-        pen.write(_SEPARATOR.join((ended, words.roles(view.roles_n), *used, short(view.task))), "dim")
+        ended = f"{common.ENDED.get(view.done, view.done)} {took}"
+        pen.write(_SEPARATOR.join((ended, common.roles(view.roles_n), *used, short(view.task))), "dim")
         return
     branches = [" > ".join(branch.roles) + _SEPARATOR + branch.doing for branch in view.branches]
     if view.more:
-        branches.append(words.and_more(view.more))
-    totals = _SEPARATOR.join((words.steps(view.steps), *used, took))
+        branches.append(common.and_more(view.more))
+    totals = _SEPARATOR.join((common.steps(view.steps), *used, took))
     lines = [f"{branches[0]}{_SEPARATOR}{totals}"] if len(branches) == 1 else [*branches, totals]
     for line in lines:
         pen.write(line, "dim")
 
 
 def _answer(pen: _Pen, view: Answer) -> None:
-    pen.write(f"{view.speaker} ({words.AGENT}){_SEPARATOR}{short(view.task)}", "bold")
+    pen.write(f"{view.speaker} ({common.AGENT}){_SEPARATOR}{short(view.task)}", "bold")
     pen.write(view.text)
     lists = (
-        (words.CHANGED, view.changed),
-        (words.RISKS, view.risks),
-        (words.NEXT, view.next_needs),
-        (words.FILES, view.artifacts),
+        (common.CHANGED, view.changed),
+        (common.RISKS, view.risks),
+        (common.NEXT, view.next_needs),
+        (common.FILES, view.artifacts),
     )
     for label, entries in lists:
         if entries:
@@ -204,7 +205,7 @@ def _answer(pen: _Pen, view: Answer) -> None:
             for entry in entries:
                 pen.item("-", entry)
     if view.degraded:
-        pen.write(f"{words.DEGRADED}: {view.degraded}", "warn")
+        pen.write(f"{common.DEGRADED}: {view.degraded}", "warn")
 
 
 def _inquiry(pen: _Pen, card: InquiryCard) -> None:
@@ -215,7 +216,7 @@ def _inquiry(pen: _Pen, card: InquiryCard) -> None:
     # Who decides alone is shown all of it first: the hint stands on such cards only.
     _table(pen, card.whole if card.hint else card.fields)
     if card.more_n and not card.hint:
-        pen.write(words.more(card.more_n), indent="  ")
+        pen.write(common.more(card.more_n), indent="  ")
     if card.why:
         pen.write(f'"{card.why}"', "dim")
     due = words.by(human_time(card.decide_by_ms, pen.look.zone)) if card.decide_by_ms is not None else ""
@@ -256,9 +257,9 @@ def _table(pen: _Pen, fields: tuple[Field, ...]) -> None:
 
 def _inbox(pen: _Pen, view: Inbox) -> None:
     if not view.items:
-        pen.write(words.INBOX_EMPTY)
+        pen.write(common.INBOX_EMPTY)
         return
-    pen.write(f"{words.INBOX}:", "bold")
+    pen.write(f"{common.INBOX}:", "bold")
     numbered = list(enumerate(view.items, 1))
     if len(numbered) <= GROUP_OVER:
         _items(pen, numbered)

@@ -6,20 +6,8 @@ from typing import Final
 
 from core.model.inquiries import Verb
 
-AGENT: Final = "agent"
-CHANGED: Final = "Changed"
-RISKS: Final = "Risks"
-NEXT: Final = "Needed next"
-FILES: Final = "Files"
-DEGRADED: Final = "Not whole"
 OVERDUE: Final = "overdue"
 OUT_OF_TIME: Final = "due now"
-INBOX: Final = "Waiting for a person"
-INBOX_EMPTY: Final = "Nothing waits for you."
-MEANS: Final = "That means"
-NEXT_STEP: Final = "What happens next"
-REMEDY: Final = "What you can do"
-TROUBLE: Final = "Trouble"
 
 AWAY: Final = "While you were away:"
 AGAIN_TO_LEAVE: Final = "press Ctrl-C again to leave"
@@ -27,12 +15,6 @@ LEFT_AS_IT_WAS: Final = "left as it was"
 NEW_THREAD: Final = "A new conversation. What was said before is not part of it."
 NEED_TEXT: Final = "nothing was typed; left as it was"
 PROMPT: Final = "> "
-ENDED: Final = {
-    "done": "done in",
-    "failed": "failed after",
-    "cancelled": "cancelled after",
-    "rejected": "rejected after",
-}
 
 QUESTIONS: Final[dict[Verb, str]] = {
     Verb.DENY: "why not? (Enter: no reason, Ctrl-C: go back) ",
@@ -52,34 +34,9 @@ def by(when: str) -> str:
     return f"by {when}"
 
 
-def more(n: int) -> str:
-    """What did not fit in the list."""
-    return f"… {n} more"
-
-
-def and_more(n: int) -> str:
-    """Branches that are not shown."""
-    return f"and {n} more"
-
-
 def decide_by_typing(commands: str) -> str:
     """Where there are no keys to press."""
     return f"To decide, type {commands}"
-
-
-def steps(n: int) -> str:
-    """How often a model was asked."""
-    return "1 step" if n == 1 else f"{n} steps"
-
-
-def roles(n: int) -> str:
-    """How many roles worked."""
-    return "1 role" if n == 1 else f"{n} roles"
-
-
-def tokens(n: str) -> str:
-    """What was read and written."""
-    return f"{n} tokens"
 
 
 def too_long(kilobytes_max: int) -> str:

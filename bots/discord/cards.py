@@ -16,6 +16,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from bots import markdown
+from bots import words as common
 from bots.discord import words
 from bots.discord.markup import bold, draw, fenced, fitted, inert, size, units
 from core.model.ids import digest_of, short
@@ -191,7 +192,7 @@ def _content(text: str) -> Message:
 
 def _speaker(name: str) -> str:
     """Whoever speaks is plainly no person."""
-    return f"{bold(shorten(name, 80))} ({words.AGENT})"
+    return f"{bold(shorten(name, 80))} ({common.AGENT})"
 
 
 def _talk(head: str, text: str, read: Read, name: str, sections: markdown.Blocks = (), end: str = "") -> Messages:
@@ -218,11 +219,11 @@ def _plain(text: str) -> markdown.Blocks:
 def _answer(view: Answer) -> Messages:
     head = f"{_speaker(view.speaker)}{SEPARATOR}{fitted(short(view.task), 40)}\n"
     lists = (
-        (words.CHANGED, view.changed),
-        (words.RISKS, view.risks),
-        (words.NEXT, view.next_needs),
-        (words.FILES, view.artifacts),
-        (words.DEGRADED, (view.degraded,) if view.degraded else ()),
+        (common.CHANGED, view.changed),
+        (common.RISKS, view.risks),
+        (common.NEXT, view.next_needs),
+        (common.FILES, view.artifacts),
+        (common.DEGRADED, (view.degraded,) if view.degraded else ()),
     )
     sections: list[markdown.Block] = []
     end = ""
@@ -241,28 +242,28 @@ def _artifact(name: str) -> Message:
 
 def _status(view: StatusLine) -> str:
     took = human_duration(max(view.at_ms - view.started_at_ms, 0))
-    used = (words.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
+    used = (common.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
     if view.done:
-        ended = f"{words.ENDED.get(view.done, view.done)} {took}"
-        return fitted(SEPARATOR.join((ended, words.roles(view.roles_n), *used, short(view.task))), CONTENT_MAX)
+        ended = f"{common.ENDED.get(view.done, view.done)} {took}"
+        return fitted(SEPARATOR.join((ended, common.roles(view.roles_n), *used, short(view.task))), CONTENT_MAX)
     branches = [" > ".join(branch.roles) + SEPARATOR + branch.doing for branch in view.branches[:BRANCHES_MAX]]
     more = view.more + len(view.branches[BRANCHES_MAX:])
     if more:
-        branches.append(words.and_more(more))
-    totals = SEPARATOR.join((words.steps(view.steps), *used, took))
+        branches.append(common.and_more(more))
+    totals = SEPARATOR.join((common.steps(view.steps), *used, took))
     lines = [f"{branches[0]}{SEPARATOR}{totals}"] if len(branches) == 1 else [*branches, totals]
     return "\n".join(fitted(line.replace("\n", " "), ITEM_MAX if len(lines) > 1 else SCREEN) for line in lines)
 
 
 def _trouble(view: Trouble) -> Messages:
     """The labels stand in bold; what they say is plain."""
-    others = ((words.MEANS, view.means), (words.NEXT_STEP, view.next_step), (words.REMEDY, view.remedy))
+    others = ((common.MEANS, view.means), (common.NEXT_STEP, view.next_step), (common.REMEDY, view.remedy))
     said = [(label, readable(text)) for label, text in others if text]
     sections = tuple(
         markdown.Paragraph((markdown.Span(label, bold=True), markdown.Span(f": {text}"))) for label, text in said
     )
     end = "".join(f"\n\n{label}: {text}" for label, text in said)
-    return _talk(f"**{words.TROUBLE}**: ", view.what, _plain, "trouble", sections, end)
+    return _talk(f"**{common.TROUBLE}**: ", view.what, _plain, "trouble", sections, end)
 
 
 # --- Cards ----------------------------------------------------------------------------------------------------------
@@ -319,7 +320,7 @@ def _fields(fields: tuple[Field, ...], more_n: int, room: int) -> str:
         lines.append(line)
         room -= units(line) + 1
     if more_n > 0:
-        lines.append(words.more(more_n))
+        lines.append(common.more(more_n))
     return "\n".join(lines)
 
 
@@ -347,9 +348,9 @@ def _decided(card: DecidedCard) -> Iterator[Body]:
 def _inbox(view: Inbox) -> Iterator[Body]:
     """As many buttons as Discord takes; what has no room for one is a line, and what has none for that, a number."""
     if not view.items:
-        yield from _text(words.INBOX_EMPTY)
+        yield from _text(common.INBOX_EMPTY)
         return
-    yield from _text(f"### {words.INBOX}")
+    yield from _text(f"### {common.INBOX}")
     numbered = list(enumerate(_once(view.items), 1))
     groups = [("", numbered)]
     if len(numbered) > GROUP_OVER:
@@ -373,7 +374,7 @@ def _inbox(view: Inbox) -> Iterator[Body]:
             heading = ""
             yield from drawn
     if hidden:
-        yield from _text(words.and_more(hidden))
+        yield from _text(common.and_more(hidden))
 
 
 def _once(items: tuple[InboxItem, ...]) -> Iterator[InboxItem]:

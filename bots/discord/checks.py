@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from bots import words as common
 from bots.discord import wire, words
 from bots.discord.client import API_URL, TOKEN
 from bots.discord.forms import invite_url
@@ -47,7 +48,7 @@ def findings(me: wire.Data, application: wire.Data, guilds: list[wire.Data]) -> 
     application_id = wire.id_of(application, "id") or wire.id_of(me, "id")
     reads = max(wire.number_of(application, "flags"), 0) & READS_MESSAGES
     names = tuple(one_line(wire.text_of(guild, "name"), 60) for guild in guilds)
-    shown = names[:NAMES_MAX] + ((words.and_more(len(names) - NAMES_MAX),) if len(names) > NAMES_MAX else ())
+    shown = names[:NAMES_MAX] + ((common.and_more(len(names) - NAMES_MAX),) if len(names) > NAMES_MAX else ())
     return (
         (True, words.signed_in(one_line(wire.text_of(me, "username"), 60))),
         (bool(reads), words.INTENT_ON if reads else words.INTENT_OFF),

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from bots import words as common
 from bots.discord import cards, forms, wire, words
 from bots.discord.gateway import listen
 from bots.discord.markup import fitted
@@ -396,7 +397,7 @@ class Receiver:
         place, sender = some.event.conversation, some.event.sender
         if place.account == wire.DIRECT or not await self._intake.knows(sender.account):
             return ""
-        text = fitted(words.asks(sender.name, some.asks), cards.CONTENT_MAX)
+        text = fitted(common.asks(sender.name, some.asks), cards.CONTENT_MAX)
         body = {
             "content": text,
             "allowed_mentions": {"parse": []},

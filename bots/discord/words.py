@@ -11,58 +11,15 @@ from core.model.inquiries import Verb
 
 # --- Messages -------------------------------------------------------------------------------------------------------
 
-AGENT: Final = "agent"
-CHANGED: Final = "Changed"
-RISKS: Final = "Risks"
-NEXT: Final = "Needed next"
-FILES: Final = "Files"
-DEGRADED: Final = "Not whole"
 OVERDUE: Final = "Overdue"
-INBOX: Final = "Waiting for a person"
-INBOX_EMPTY: Final = "Nothing waits for you."
-MEANS: Final = "That means"
-NEXT_STEP: Final = "What happens next"
-REMEDY: Final = "What you can do"
-TROUBLE: Final = "Trouble"
 NO_LABEL: Final = "…"
 EMPTY: Final = "(no text)"
 FILE: Final = "file"
-ENDED: Final = {
-    "done": "done in",
-    "failed": "failed after",
-    "cancelled": "cancelled after",
-    "rejected": "rejected after",
-}
 
 
 def by(when: str, left: str) -> str:
     """A deadline, as a time and as what is left."""
     return f"by {when} ({left})"
-
-
-def more(n: int) -> str:
-    """What did not fit in the list."""
-    return f"… {n} more"
-
-
-def and_more(n: int) -> str:
-    """Branches or items that are not shown."""
-    return f"and {n} more"
-
-
-def steps(n: int) -> str:
-    """How often a model was asked."""
-    return "1 step" if n == 1 else f"{n} steps"
-
-
-def roles(n: int) -> str:
-    """How many roles worked."""
-    return "1 role" if n == 1 else f"{n} roles"
-
-
-def tokens(n: str) -> str:
-    """What was read and written."""
-    return f"{n} tokens"
 
 
 def goes_on_in(file: str) -> str:
@@ -85,11 +42,6 @@ def not_attached(name: str) -> str:
 THREAD: Final = "Request"
 OPTION: Final = "text"
 OPTION_ABOUT: Final = "What to do it with"
-
-
-def asks(name: str, text: str) -> str:
-    """The message a slash command leaves for all to see, so that its answers have a thread."""
-    return f"{name} asks: {text}"
 
 
 # --- Forms ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, assert_never
 
+from bots import words as common
 from bots.markdown import Blocks, Paragraph, Span, parse, split
 from bots.slack import words
 from bots.slack.markup import (
@@ -144,7 +145,7 @@ def _spoken(block: Json) -> Iterator[str]:
         case "header" | "section":
             yield block["text"]["text"]
         case "context":
-            yield words.SEPARATOR.join(_fact(element) for element in block["elements"])
+            yield common.SEPARATOR.join(_fact(element) for element in block["elements"])
         case "rich_text":
             for element in block["elements"]:
                 if element["type"] == "rich_text_list":
@@ -185,10 +186,10 @@ def _line(view: Line) -> tuple[Message, ...]:
 
 def _answer(view: Answer) -> tuple[Piece, ...]:
     lists = (
-        (words.CHANGED, view.changed),
-        (words.RISKS, view.risks),
-        (words.NEXT, view.next_needs),
-        (words.FILES, view.artifacts),
+        (common.CHANGED, view.changed),
+        (common.RISKS, view.risks),
+        (common.NEXT, view.next_needs),
+        (common.FILES, view.artifacts),
     )
     tail: list[Json] = []
     whole = True
@@ -198,8 +199,8 @@ def _answer(view: Answer) -> tuple[Piece, ...]:
             whole = whole and all_shown
             tail.append(rich(passage(run(label, bold=True)), bullets(shown)))
     if view.degraded:
-        tail.append(_bold(cut(f"{words.DEGRADED}: {view.degraded}", ENTRY_MAX)))
-    tail.append(note(words.SEPARATOR.join((words.AGENT, short(view.task)))))
+        tail.append(_bold(cut(f"{common.DEGRADED}: {view.degraded}", ENTRY_MAX)))
+    tail.append(note(common.SEPARATOR.join((common.AGENT, short(view.task)))))
     shared = tuple(Shared(artifact=artifact) for artifact in view.artifacts[:ARTIFACTS_MAX])
     screens = [drawn(screen) for screen in _screens(view.text)]
     if whole and len(screens) <= SCREENS_MAX:
@@ -223,7 +224,7 @@ def _listed(entries: tuple[str, ...]) -> tuple[list[str], bool]:
         shown.append(line)
     left = len(entries) - len(shown)
     whole = not left and all(units(entry) <= ENTRY_MAX for entry in entries)
-    return ([*shown, words.and_more(left)] if left else shown), whole
+    return ([*shown, common.and_more(left)] if left else shown), whole
 
 
 def _screens(text: str) -> tuple[Blocks, ...]:
@@ -251,7 +252,7 @@ def _inquiry(card: InquiryCard, zone: str) -> Iterator[Json]:
     if shown:
         yield rich({"type": "rich_text_list", "style": "bullet", "indent": 0, "elements": shown})
     if left:
-        yield note(words.more(left))
+        yield note(common.more(left))
     if card.why.strip():
         yield rich({"type": "rich_text_quote", "elements": [run(f'"{cut(card.why.strip(), LINE_SHOWN_MAX)}"')]})
     due: list[Json] = []
@@ -304,7 +305,7 @@ def _button(button: Button) -> Json:
 def _decided(card: DecidedCard) -> Iterator[Json]:
     mark = words.MARKS.get(card.state, "")
     yield _bold(cut(f"{mark} {card.headline}".strip() or words.NOTHING, TEXT_MAX))
-    yield note(words.SEPARATOR.join(filter(None, (cut(card.title, HEADER_MAX), short(card.inquiry)))))
+    yield note(common.SEPARATOR.join(filter(None, (cut(card.title, HEADER_MAX), short(card.inquiry)))))
     yield from _prose(card.outcome)
 
 
@@ -313,22 +314,22 @@ def _decided(card: DecidedCard) -> Iterator[Json]:
 
 def _status(view: StatusLine) -> str:
     took = human_duration(max(view.at_ms - view.started_at_ms, 0))
-    used = (words.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
+    used = (common.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
     if view.done:
-        ended = f"{words.ENDED.get(view.done, view.done)} {took}"
-        return words.SEPARATOR.join((ended, words.roles(view.roles_n), *used, short(view.task)))
-    branches = [" > ".join(branch.roles) + words.SEPARATOR + branch.doing for branch in view.branches]
+        ended = f"{common.ENDED.get(view.done, view.done)} {took}"
+        return common.SEPARATOR.join((ended, common.roles(view.roles_n), *used, short(view.task)))
+    branches = [" > ".join(branch.roles) + common.SEPARATOR + branch.doing for branch in view.branches]
     if view.more:
-        branches.append(words.and_more(view.more))
-    totals = words.SEPARATOR.join((words.steps(view.steps), *used, took))
-    return f"{branches[0]}{words.SEPARATOR}{totals}" if len(branches) == 1 else "\n".join((*branches, totals))
+        branches.append(common.and_more(view.more))
+    totals = common.SEPARATOR.join((common.steps(view.steps), *used, took))
+    return f"{branches[0]}{common.SEPARATOR}{totals}" if len(branches) == 1 else "\n".join((*branches, totals))
 
 
 def _inbox(view: Inbox) -> Iterator[Json]:
     if not view.items:
-        yield from _prose(words.INBOX_EMPTY)
+        yield from _prose(common.INBOX_EMPTY)
         return
-    yield {"type": "header", "text": plain(words.INBOX, HEADER_MAX)}
+    yield {"type": "header", "text": plain(common.INBOX, HEADER_MAX)}
     numbered = list(enumerate(view.items[:ITEMS_MAX], 1))
     if len(view.items) <= GROUP_OVER:
         for n, item in numbered:
@@ -341,14 +342,14 @@ def _inbox(view: Inbox) -> Iterator[Json]:
             for n, item in group:
                 yield from _item(n, item, grouped=True)
     if len(view.items) > ITEMS_MAX:
-        yield note(words.and_more(len(view.items) - ITEMS_MAX))
+        yield note(common.and_more(len(view.items) - ITEMS_MAX))
 
 
 def _item(n: int, item: InboxItem, *, grouped: bool = False) -> Iterator[Json]:
     late = words.OVERDUE if item.overdue else ""
     tier = "" if grouped else item.tier
     facts = (item.title, tier, human_duration(item.age_ms), late, item.needs, short(item.inquiry))
-    line = plain(f"{n}. {words.SEPARATOR.join(filter(None, facts))}", ITEM_MAX)
+    line = plain(f"{n}. {common.SEPARATOR.join(filter(None, facts))}", ITEM_MAX)
     rows = list(_rows(item.buttons[:ITEM_BUTTONS_MAX]))
     if len(rows) == 1 and len(rows[0]["elements"]) == 1:
         yield {"type": "section", "text": line, "accessory": rows[0]["elements"][0]}
@@ -358,8 +359,8 @@ def _item(n: int, item: InboxItem, *, grouped: bool = False) -> Iterator[Json]:
 
 
 def _trouble(view: Trouble) -> Iterator[Json]:
-    yield _bold(cut(f"{words.TROUBLE}: {view.what}", TEXT_MAX))
-    labelled = ((words.MEANS, view.means), (words.NEXT_STEP, view.next_step), (words.REMEDY, view.remedy))
+    yield _bold(cut(f"{common.TROUBLE}: {view.what}", TEXT_MAX))
+    labelled = ((common.MEANS, view.means), (common.NEXT_STEP, view.next_step), (common.REMEDY, view.remedy))
     rows = [passage(run(f"{label}: ", bold=True), run(cut(text, TEXT_MAX))) for label, text in labelled if text]
     if rows:
         yield rich({"type": "rich_text_list", "style": "bullet", "indent": 0, "elements": rows})

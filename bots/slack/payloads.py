@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from bots.slack import words
+from bots import words as common
 from bots.slack.cards import Message, prefixed
 from bots.slack.markup import Json, cut, escape, passage, rich, run
 from bots.slack.wire import Asked, inner, inners, is_json, text_of
@@ -53,7 +53,7 @@ def whispered(piece: Message) -> Json:
 
 def anchor(asked: Asked) -> Json:
     """The message that a typed request is answered below."""
-    text = cut(words.asks(asked.name, asked.event.text), ANCHOR_MAX)
+    text = cut(common.asks(asked.name, asked.event.text), ANCHOR_MAX)
     blocks = [rich(passage(run(text)))]
     return {"channel": asked.event.conversation.channel, "text": escape(text), "blocks": blocks, **QUIET}
 

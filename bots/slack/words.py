@@ -6,24 +6,11 @@ from typing import Final
 
 from core.model.inquiries import Verb
 
-AGENT: Final = "agent"
 ANSWER: Final = "answer"
-CHANGED: Final = "Changed"
-RISKS: Final = "Risks"
-NEXT: Final = "Needed next"
-FILES: Final = "Files"
-DEGRADED: Final = "Not whole"
 OVERDUE: Final = "overdue"
-INBOX: Final = "Waiting for a person"
-INBOX_EMPTY: Final = "Nothing waits for you."
-MEANS: Final = "That means"
-NEXT_STEP: Final = "What happens next"
-REMEDY: Final = "What you can do"
-TROUBLE: Final = "Trouble"
 NOTHING: Final = "(nothing)"
 REST_IN_FILE: Final = "This goes on in the file below."
 SOMEBODY: Final = "Somebody"
-SEPARATOR: Final = " · "
 BY: Final = "by"
 BULLET: Final = "• "
 MARKS: Final = {
@@ -34,12 +21,6 @@ MARKS: Final = {
     "dismissed": "–",
     "superseded": "–",
     "expired": "–",
-}
-ENDED: Final = {
-    "done": "done in",
-    "failed": "failed after",
-    "cancelled": "cancelled after",
-    "rejected": "rejected after",
 }
 
 # --- Forms ----------------------------------------------------------------------------------------------------------
@@ -62,39 +43,9 @@ TOO_LONG_FOR_FORM: Final = "Too long for this form, and left as it is: "
 PRESS_AGAIN: Final = "Slack did not open the form in time. Press the button again."
 
 
-def asks(name: str, text: str) -> str:
-    """The message that stands for a typed command."""
-    return f"{name} asks: {text}"
-
-
 def by(when: str) -> str:
     """A deadline."""
     return f"{BY} {when}"
-
-
-def more(n: int) -> str:
-    """What did not fit in the list."""
-    return f"… {n} more"
-
-
-def and_more(n: int) -> str:
-    """Branches or lines that are not shown."""
-    return f"and {n} more"
-
-
-def steps(n: int) -> str:
-    """How often a model was asked."""
-    return "1 step" if n == 1 else f"{n} steps"
-
-
-def roles(n: int) -> str:
-    """How many roles worked."""
-    return "1 role" if n == 1 else f"{n} roles"
-
-
-def tokens(n: str) -> str:
-    """What was read and written."""
-    return f"{n} tokens"
 
 
 def option(n: int, text: str) -> str:

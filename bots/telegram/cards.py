@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Final, assert_never
 
 from bots import markdown as md
+from bots import words as common
 from bots.telegram import words
 from core.model.ids import short
 from core.model.views import (
@@ -188,7 +189,7 @@ def draw(view: View, zone: str) -> tuple[Piece, ...]:
         case Inbox():
             return (_inbox(view),)
         case Trouble():
-            parts = ((words.MEANS, view.means), (words.NEXT_STEP, view.next_step), (words.REMEDY, view.remedy))
+            parts = ((common.MEANS, view.means), (common.NEXT_STEP, view.next_step), (common.REMEDY, view.remedy))
             lines = (f"{label}: {_safe(text, 900)}" for label, text in parts if text.strip())
             return (Text("\n".join((_tag("b", view.what, 900) or words.EMPTY, *lines))),)
         case _ as never:
@@ -208,40 +209,40 @@ def _line(view: Line) -> Iterator[Piece]:
 
 def _status(view: StatusLine) -> str:
     took = human_duration(max(view.at_ms - view.started_at_ms, 0))
-    used = (words.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
+    used = (common.tokens(human_count(view.tokens)), human_money(view.cost_microusd))
     if view.done:
-        ended = f"{words.ENDED.get(view.done, view.done)} {took}"
-        facts = (ended, words.roles(view.roles_n), *used, short(view.task))
-        return _tag("i", words.SEPARATOR.join(facts), 600)
+        ended = f"{common.ENDED.get(view.done, view.done)} {took}"
+        facts = (ended, common.roles(view.roles_n), *used, short(view.task))
+        return _tag("i", common.SEPARATOR.join(facts), 600)
     branches = [
-        f"{_safe(' > '.join(branch.roles), 200)}{words.SEPARATOR}{_safe(branch.doing, 200)}"
+        f"{_safe(' > '.join(branch.roles), 200)}{common.SEPARATOR}{_safe(branch.doing, 200)}"
         for branch in view.branches[:8]
     ]
     more = view.more + len(view.branches[8:])
     if more:
-        branches.append(words.and_more(more))
-    totals = words.SEPARATOR.join((words.steps(view.steps), *used, took))
-    lines = [f"{branches[0]}{words.SEPARATOR}{totals}"] if len(branches) == 1 else [*branches, totals]
+        branches.append(common.and_more(more))
+    totals = common.SEPARATOR.join((common.steps(view.steps), *used, took))
+    lines = [f"{branches[0]}{common.SEPARATOR}{totals}"] if len(branches) == 1 else [*branches, totals]
     return "<i>" + "\n".join(lines) + "</i>"
 
 
 def _answer(view: Answer) -> Iterator[Piece]:
-    facts = f"{words.SEPARATOR}{words.AGENT}{words.SEPARATOR}{short(view.task)}"
+    facts = f"{common.SEPARATOR}{common.AGENT}{common.SEPARATOR}{short(view.task)}"
     head = md.Paragraph((md.Span(clip(view.speaker, 100), bold=True), md.Span(facts)))
     lists = (
-        (words.CHANGED, view.changed),
-        (words.RISKS, view.risks),
-        (words.NEXT, view.next_needs),
-        (words.FILES, view.artifacts),
+        (common.CHANGED, view.changed),
+        (common.RISKS, view.risks),
+        (common.NEXT, view.next_needs),
+        (common.FILES, view.artifacts),
     )
     blocks: list[md.Block] = [head, *md.parse(view.text)]
     for label, entries in lists:
         if entries:
             blocks.extend((md.Paragraph((md.Span(f"{label}:", bold=True),)), _bullets(entries)))
     if view.degraded:
-        blocks.append(md.Paragraph((md.Span(f"{words.DEGRADED}: {readable(view.degraded)}", italic=True),)))
+        blocks.append(md.Paragraph((md.Span(f"{common.DEGRADED}: {readable(view.degraded)}", italic=True),)))
     sections = (f"## {label}\n\n" + "".join(f"- {entry}\n" for entry in entries) for label, entries in lists if entries)
-    whole = "\n\n".join((view.text, *sections, *((f"{words.DEGRADED}: {view.degraded}",) if view.degraded else ())))
+    whole = "\n\n".join((view.text, *sections, *((f"{common.DEGRADED}: {view.degraded}",) if view.degraded else ())))
     yield from _pages(tuple(blocks), f"{short(view.task)}.md", whole)
     yield from (Stored(artifact) for artifact in view.artifacts)
 
@@ -254,7 +255,7 @@ def _inquiry(card: InquiryCard, zone: str) -> Text:
     limits = _LIMITS
     mark = f"[{words.OVERDUE}] " if card.overdue else ""
     due = words.by(human_time(card.decide_by_ms, zone)) if card.decide_by_ms is not None else ""
-    facts = words.SEPARATOR.join(filter(None, (card.tier, due, card.needs, short(card.inquiry))))
+    facts = common.SEPARATOR.join(filter(None, (card.tier, due, card.needs, short(card.inquiry))))
     head = (_tag("b", mark + card.title, limits["title"]), _safe(card.line, limits["line"]))
     why = f"<blockquote>{_safe(f'“{card.why}”', limits['why'])}</blockquote>" if card.why.strip() else ""
     tail = (why, _safe(facts, limits["facts"]), _tag("i", card.hint, limits["hint"]))
@@ -278,7 +279,7 @@ def _fitted(head: Iterable[str], rows: list[str], tail: Iterable[str], more_n: i
 
     def drawn(n: int) -> str:
         left = more_n + len(rows) - n
-        middle = "\n".join((*rows[:n], *((words.more(left),) if left else ())))
+        middle = "\n".join((*rows[:n], *((common.more(left),) if left else ())))
         return "\n\n".join(filter(None, (top, middle, bottom)))
 
     return next(text for n in range(len(rows), -1, -1) if units(shown(text := drawn(n))) <= TEXT_MAX or n == 0)
@@ -313,7 +314,7 @@ def _decided(card: DecidedCard) -> str:
 
 def _inbox(view: Inbox) -> Text:
     if not view.items:
-        return Text(words.INBOX_EMPTY)
+        return Text(common.INBOX_EMPTY)
     numbered = list(enumerate(view.items, 1))
     lines: list[str] = []
     if len(numbered) > GROUP_OVER:
@@ -323,7 +324,7 @@ def _inbox(view: Inbox) -> Text:
             lines.extend((f"{_tag('b', tier, 60)}\n{first}", *others))
     else:
         lines.extend(_row(n, item, grouped=False) for n, item in numbered)
-    drawn = _fitted((f"<b>{words.INBOX}</b>",), lines, (), 0)
+    drawn = _fitted((f"<b>{common.INBOX}</b>",), lines, (), 0)
     buttons = [
         Button(control=button.control, label=f"{n}. {button.label}", style=button.style)
         for n, item in sorted(numbered, key=lambda pair: pair[0])
@@ -336,4 +337,4 @@ def _row(n: int, item: InboxItem, *, grouped: bool) -> str:
     late = words.OVERDUE if item.overdue else ""
     tier = "" if grouped else item.tier
     facts = (clip(item.title, 160), tier, human_duration(item.age_ms), late, clip(item.needs, 120), short(item.inquiry))
-    return f"{n}. {_safe(words.SEPARATOR.join(filter(None, facts)), 400)}"
+    return f"{n}. {_safe(common.SEPARATOR.join(filter(None, facts)), 400)}"

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from bots import words as common
 from bots.telegram import words
 from bots.telegram.cards import FORM_MARK, Text, clip, units
 from core.model.ids import short
@@ -118,7 +119,7 @@ def question(form: Form, card: InquiryCard, username: str, who: tuple[str, str],
     account, name = who
     greeting = f'<a href="tg://user?id={escape(account)}">{_safe(one_line(name, 60) or account, 60)}</a>'
     where = f'<a href="{escape(link(form, username))}">{escape(short(card.inquiry))}</a>'
-    title = f"<b>{BUTTONS[verb]}</b>{words.SEPARATOR}{_safe(card.title, 300)}{words.SEPARATOR}{where}"
+    title = f"<b>{BUTTONS[verb]}</b>{common.SEPARATOR}{_safe(card.title, 300)}{common.SEPARATOR}{where}"
     lines = [f"{greeting}: {title}"]
     lines.extend(_one(asked[0], verb) if len(asked) == 1 else _several(asked, again=again))
     return Text("\n".join(lines))
@@ -152,7 +153,7 @@ def _several(asked: list[Question], *, again: bool) -> list[str]:
 
 
 def _about(some: Question) -> str:
-    return words.SEPARATOR.join(filter(None, (some.about, words.one_of(", ".join(some.options)) * bool(some.options))))
+    return common.SEPARATOR.join(filter(None, (some.about, words.one_of(", ".join(some.options)) * bool(some.options))))
 
 
 def _safe(text: str, n: int) -> str:

@@ -6,60 +6,17 @@ from typing import Final
 
 from core.model.inquiries import Verb
 
-AGENT: Final = "agent"
-CHANGED: Final = "Changed"
-RISKS: Final = "Risks"
-NEXT: Final = "Needed next"
-FILES: Final = "Files"
-DEGRADED: Final = "Not whole"
 OVERDUE: Final = "overdue"
-INBOX: Final = "Waiting for a person"
-INBOX_EMPTY: Final = "Nothing waits for you."
-MEANS: Final = "That means"
-NEXT_STEP: Final = "What happens next"
-REMEDY: Final = "What you can do"
 EMPTY: Final = "(empty)"
-SEPARATOR: Final = " · "
 GOOD: Final = "✅"
 BAD: Final = "⛔"
 WHOLE_IN_FILE: Final = "This is the beginning. The whole of it is in the file below."
 OPEN_A_CHAT: Final = "That is too long for here. Open a private chat with me, press Start, then press again."
-ENDED: Final = {
-    "done": "done in",
-    "failed": "failed after",
-    "cancelled": "cancelled after",
-    "rejected": "rejected after",
-}
 
 
 def by(when: str) -> str:
     """A deadline."""
     return f"by {when}"
-
-
-def more(n: int) -> str:
-    """What did not fit in the list."""
-    return f"… {n} more"
-
-
-def and_more(n: int) -> str:
-    """Branches that are not shown."""
-    return f"and {n} more"
-
-
-def steps(n: int) -> str:
-    """How often a model was asked."""
-    return "1 step" if n == 1 else f"{n} steps"
-
-
-def roles(n: int) -> str:
-    """How many roles worked."""
-    return "1 role" if n == 1 else f"{n} roles"
-
-
-def tokens(n: str) -> str:
-    """What was read and written."""
-    return f"{n} tokens"
 
 
 # --- Forms ----------------------------------------------------------------------------------------------------------

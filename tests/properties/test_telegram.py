@@ -21,7 +21,7 @@ from core.model.views import (
 )
 from core.rules.controls import control
 from tests.fakes.telegram_text import keyboard, parse
-from tests.unit.test_console_wire import card, inquiry
+from tests.unit.all_views import card, inquiry
 from tests.unit.view_samples import NONCE
 
 MARKUP = ["<b>", "</a>", "&lt;", '<a href="tg://user?id=1">', "*", "```", "|", "> ", "- ", "\n", "😀", "\u202e", "@all"]

@@ -31,23 +31,20 @@ from core.model.views import (
     DecidedCard,
     Field,
     Inbox,
-    InboxItem,
     InquiryCard,
     Line,
     Post,
     Question,
-    StatusLine,
     Trouble,
 )
-from core.rules import views
 from core.rules.commands import MENU
 from core.rules.controls import control
 from tests.fakes.discord import limits
 from tests.fakes.discord.reading import text_of
-from tests.unit.view_samples import DEPLOY, HOUR_MS, MONDAY_MS, NONCE, TEAM, inquiry, question
+from tests.unit.all_views import BRANCH, PROSE, acting, card, item, status
+from tests.unit.view_samples import MONDAY_MS, NONCE, inquiry, question
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "discord"
-PROSE = "The landing page is live. It has the new header, and the brochure is linked from it, as the brief asked. " * 4
 HOSTILE = (
     "@everyone <@1> <@&2> <#3> <t:1:R> </x:1> <:e:1> [a](https://evil.example) **b** __c__ ~~d~~ ||e|| `f` ```g``` \\* "
     "a_b_c snake_case __d_e__f__ https://a.example/b_c.\n# h\n> q\n>>> q\n- l\n1. n\n-# s\n"
@@ -80,41 +77,10 @@ make check
 NAMES = {"user": "a person", "role": "a role", "channel": "a channel"}
 
 
-def card(some, needs="1 of 2, not you (you asked)"):
-    return views.inquiry_card(some, TEAM, (), NONCE, MONDAY_MS - 5 * HOUR_MS, needs=needs)
+def row(n, *, buttons=1, **changes):
+    return item(n, buttons=tuple(Button(control=f"{n:016x}.v{m}", label="View") for m in range(buttons)), **changes)
 
 
-def acting(arguments, **changes):
-    return inquiry(action=msgspec.structs.replace(DEPLOY, arguments=arguments), **changes)
-
-
-def status(*branches, **changes):
-    plain = StatusLine(
-        task="t-81c200112233",
-        branches=branches,
-        steps=4,
-        tokens=12_034,
-        cost_microusd=60_000,
-        started_at_ms=MONDAY_MS,
-        at_ms=MONDAY_MS + 31_000,
-    )
-    return msgspec.structs.replace(plain, **changes)
-
-
-def item(n, *, buttons=1, **changes):
-    plain = InboxItem(
-        inquiry=f"i-{n:012x}",
-        title="DevOps asks to run deploy",
-        tier="infrastructure",
-        age_ms=n * HOUR_MS,
-        overdue=False,
-        needs="1 of 2",
-        buttons=tuple(Button(control=f"{n:016x}.v{m}", label="View") for m in range(buttons)),
-    )
-    return msgspec.structs.replace(plain, **changes)
-
-
-BRANCH = Branch(roles=("CEO", "CTO", "DevOps"), doing="running checks")
 LONG_ARGUMENTS = (
     {"command": "deploy"}
     | {f"argument_{n}": f"value_{n} *bold* " * 40 for n in range(9)}
@@ -185,8 +151,14 @@ VIEWS = {
     ),
     "inbox": (
         Inbox(items=()),
-        Inbox(items=(item(7, overdue=True), item(2, title="CEO asks", tier="internal", needs="", buttons=2), item(1))),
-        Inbox(items=tuple(item(60 - n, tier=("external", "infrastructure")[n % 2], title=HOSTILE) for n in range(50))),
+        Inbox(
+            items=(
+                row(7, overdue=True),
+                row(2, title="CEO asks", tier="internal", needs="", buttons=2),
+                row(1),
+            )
+        ),
+        Inbox(items=tuple(row(60 - n, tier=("external", "infrastructure")[n % 2], title=HOSTILE) for n in range(50))),
     ),
     "trouble": (
         Trouble(what="no build"),
@@ -303,12 +275,12 @@ def test_buttons_are_given_once():
     body = cards.messages(shown)[0].body
     assert limits.walk is not None
     assert [some["label"] for some in limits.walk(body["components"]) if some["type"] == 2] == ["B"]
-    inbox = cards.messages(Inbox(items=(item(1), item(1), item(2, buttons=0))))[0].body
+    inbox = cards.messages(Inbox(items=(row(1), row(1), row(2, buttons=0))))[0].body
     assert len([some for some in limits.walk(inbox["components"]) if "custom_id" in some]) == 1
 
 
 def test_an_inbox_of_many_buttons_stays_within_the_limits():
-    body = cards.messages(Inbox(items=tuple(item(n, buttons=5) for n in range(30))))[0].body
+    body = cards.messages(Inbox(items=tuple(row(n, buttons=5) for n in range(30))))[0].body
     assert not limits.message_errors(body)
     assert any("custom_id" in some for some in limits.walk(body["components"]))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bots import words as common
 from bots.slack import cards, forms, markup, payloads, wire, words
 from bots.slack.checks import manifest, scopes
 from core.model.events import (
@@ -26,7 +27,7 @@ from core.model.inquiries import Verb
 from core.model.views import Answer, Button, Field, Inbox, InquiryCard, Line, Post, Question
 from core.rules.controls import control
 from tests.fakes.slack import blocks as kit
-from tests.unit.slack_views import VIEWS, item
+from tests.unit.all_views import VIEWS, item
 from tests.unit.view_samples import MONDAY_MS, NONCE
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "slack"
@@ -152,7 +153,7 @@ def test_a_long_answer_goes_on_in_messages_and_a_longer_one_in_a_file():
     assert many[1].name == "t-81c2.md"
     assert many[1].body.decode() == (paragraph * 400).rstrip() + "\n\n## Risks\n\n- r\n"
     assert words.REST_IN_FILE in seen(many[0])
-    assert words.RISKS in seen(many[0])
+    assert common.RISKS in seen(many[0])
 
 
 @pytest.mark.parametrize("changed", [tuple(f"file {n}" for n in range(40)), ("x" * 5_000,), ("y" * 399,) * 9])

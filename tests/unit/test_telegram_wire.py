@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bots import words as common
 from bots.telegram import cards, checks, forms, wire, words
 from bots.telegram.pace import Pace
 from core.model.events import BotAdded, CommandReceived, Conversation, MessageEdited, MessageReceived
@@ -17,7 +18,7 @@ from core.model.inquiries import Verb
 from core.model.views import Answer, Branch, Button, Field, Inbox, InboxItem, Line, Question, Trouble
 from core.rules.controls import control
 from tests.fakes.telegram_text import keyboard, parse
-from tests.unit.test_console_wire import LONG_ARGUMENTS, PROSE, VIEWS, acting, card, inquiry, status
+from tests.unit.all_views import LONG_ARGUMENTS, PROSE, VIEWS, acting, card, inquiry, status
 from tests.unit.view_samples import NONCE
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "telegram"
@@ -128,14 +129,14 @@ def test_long_answers_are_pages_and_longer_ones_a_file():
 def test_a_card_is_shortened_until_it_fits():
     fields = tuple(Field(name=f"f{n}", shown="x" * 800) for n in range(9))
     text, _ = parse(only(msgspec.structs.replace(card(inquiry()), fields=fields, more_n=2)).html, "HTML")
-    assert words.more(9 - text.count("xxx\nf") - 1 + 2) in text
+    assert common.more(9 - text.count("xxx\nf") - 1 + 2) in text
     empty = msgspec.structs.replace(card(inquiry()), fields=(Field(name="a", shown=" "), Field(name="b", shown="1\n2")))
     assert "<b>a</b>: (empty)\n<b>b</b>: <pre>1\n2</pre>" in only(empty).html
 
 
 def test_who_decides_alone_sees_all_of_it():
     some = msgspec.structs.replace(card(acting(LONG_ARGUMENTS)), hint="you are the only person here")
-    assert words.more(1)[-4:] not in only(some).html
+    assert common.more(1)[-4:] not in only(some).html
     assert all(field.name in only(some).html for field in some.whole)
 
 

@@ -1,4 +1,4 @@
-"""Every view at its shortest, usual and longest, for what Slack makes of them."""
+"""Every view at its shortest, usual and longest, for what each platform makes of them."""
 
 import msgspec
 
