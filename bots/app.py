@@ -143,7 +143,7 @@ def write_environment(workspace: Workspace, settings: Mapping[str, str]) -> None
             file.flush()
             os.fsync(number)
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # whatever it was, half a file of secrets does not stay
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise

@@ -119,7 +119,7 @@ def _write(folder: int, name: str, body: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
+    except BaseException:  # whatever it was, half a file does not stay
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
         raise

@@ -81,7 +81,7 @@ class Rest:
         rest = cls(client)
         try:
             await rest._bounded(client.http.static_login(token), _Request(), SECONDS_MAX)
-        except BaseException:
+        except BaseException:  # also when cancelled: nobody else knows of the open session
             await rest.close()
             raise
         return rest

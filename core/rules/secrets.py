@@ -26,21 +26,21 @@ def secrets_of(schema: Mapping[str, Json], arguments: Mapping[str, Json], under:
     """
     found: set[str] = set()
     seen: set[tuple[int, str, int]] = set()  # schemas refer to themselves; values end
-    todo: list[tuple[object, object, str]] = [(schema, arguments, under)]
-    while todo:
-        one, value, path = todo.pop()
+    ahead: list[tuple[object, object, str]] = [(schema, arguments, under)]
+    while ahead:
+        one, value, path = ahead.pop()
         key = (id(one), path, id(value))
         if not isinstance(one, Mapping) or key in seen:
             continue
         seen.add(key)
         if one.get("writeOnly") is True:
             found.add(path)
-        todo.extend((branch, value, path) for branch in _branches(one, schema, value))
+        ahead.extend((branch, value, path) for branch in _branches(one, schema, value))
         inside = value if isinstance(value, list) else ()
-        todo.extend((part, item, path) for part in _parts(one, _ITEMS) for item in inside)
+        ahead.extend((part, item, path) for part in _parts(one, _ITEMS) for item in inside)
         for name, part in _members(one, value):
             inner = value.get(name, _ABSENT) if isinstance(value, Mapping) else _ABSENT
-            todo.append((part, inner, f"{path}.{name}" if path else name))
+            ahead.append((part, inner, f"{path}.{name}" if path else name))
     return tuple(sorted(found))
 
 

@@ -35,8 +35,10 @@ async def handed(context: Context, conversation: Conversation) -> Handed | None:
 async def reason(context: Context, team: Team, event: Event, role: str, text: str) -> str:
     """Why what was just said to a role goes to a person; "" if it need not."""
     role_triggers = team.roles[role].triggers
+    if not role_triggers.repeats:
+        return triggers.fired(role_triggers, text, ())
     since_ms = await talk_began_ms(context, event.conversation.key)
-    said = await context.store.read.said(event.conversation, SAID_MAX, since_ms) if role_triggers.repeats else ()
+    said = await context.store.read.said(event.conversation, SAID_MAX, since_ms)
     before = [one.text for one in said if not one.by_agent]
     if isinstance(event, MessageReceived):
         before = before[:-1]  # it is among what was said already
