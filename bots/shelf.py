@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from agents.tools.files import TEMPORARY, replace
 from core.model.errors import TerminalError
 from core.ports import Shelf
 
@@ -27,10 +28,8 @@ NAME_CHARS_MAX: Final = 80
 NAME_BYTES_MAX: Final = 200  # what agents' file tools take; a file system takes 255
 SUFFIX_CHARS_MAX: Final = 12
 NAMELESS: Final = "file"
-TEMPORARY: Final = ".signoff-"  # half-written files of the file tools begin so, and ours
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WorkspaceShelf(Shelf):
@@ -61,7 +60,7 @@ class WorkspaceShelf(Shelf):
         parts = (*INBOX, hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16])
         with self._directory(parts, make=True) as folder:
             if _content(folder, kept, bytes_max=0) is None:
-                _write(folder, kept, body)
+                replace(folder, kept, body, parts[-1])
         return "/".join((*parts, kept))
 
     def _below(self, artifact: str) -> tuple[str, ...]:
@@ -106,24 +105,6 @@ def _content(folder: int, name: str, *, bytes_max: int = BYTES_MAX) -> bytes | N
             return b""
         body = stream.read(bytes_max + 1) if facts.st_size <= bytes_max else None
     return body if body is not None and len(body) <= bytes_max else None
-
-
-def _write(folder: int, name: str, body: bytes) -> None:
-    """Whoever looks sees nothing or all of it, after a power cut too."""
-    temporary = TEMPORARY + hashlib.sha256(name.encode()).hexdigest()[:16]
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=folder)  # an earlier try was killed here
-    try:
-        with open(os.open(temporary, _NEW, 0o644, dir_fd=folder), "wb") as stream:  # noqa: PTH123 - as above
-            stream.write(body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:  # whatever it was, half a file does not stay
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
-    os.fsync(folder)
 
 
 def safe_name(name: str) -> str:

@@ -36,7 +36,7 @@ WRITE_BYTES_MAX = 262_144
 FILE_BYTES_MAX = 16_777_216
 ENTRIES_MAX = 200
 DEPTH_MAX = 12
-_TEMPORARY = ".signoff-"
+TEMPORARY = ".signoff-"
 _WHERE = "notes.md is your own, shared/notes.md everybody's"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -158,7 +158,7 @@ class Files:
                     f"somebody else may have changed it: {there}, you named {if_version or 'none'}",
                     "read it, join both contents, and write with that version as if_version",
                 )
-            _replace(fd, parts[-1], data, attempt)
+            replace(fd, parts[-1], data, attempt)
         return f"{path} written: {len(data)} bytes, version {version_of(data)}"
 
     def list(self, role: str, path: str) -> str:
@@ -214,7 +214,7 @@ def _parts(role: str, path: str) -> tuple[str, tuple[str, ...]]:
     above, parts = (SHARED, parts[1:]) if parts[0] == SHARED else (role, parts)
     bad = not parts or len(parts) > DEPTH_MAX or any(name in {"", ".", ".."} for name in parts)
     odd = any(not name.isprintable() or len(name.encode(errors="replace")) > 200 for name in parts)
-    if bad or odd or any(name.startswith(_TEMPORARY) for name in parts):
+    if bad or odd or any(name.startswith(TEMPORARY) for name in parts):
         raise RefusedError(f"{path!r} is no path of yours", "no leading /, no .., no odd characters", _WHERE)
     return above, parts
 
@@ -285,9 +285,11 @@ def _facts(data: bytes) -> str:
     return f"{len(data)} bytes, version {version_of(data)}"
 
 
-def _replace(fd: int, name: str, data: bytes, attempt: str) -> None:
-    """Durably, and in one step: whoever reads sees the old file or the new."""
-    temporary = _TEMPORARY + digest_of(attempt, name)[:16]
+def replace(fd: int, name: str, data: bytes, attempt: str) -> None:
+    """In an open folder, durably and in one step: whoever reads sees the old file or the new. `attempt` names what is
+    half-written, so that another try of the same takes it away. Raises OSError.
+    """
+    temporary = TEMPORARY + digest_of(attempt, name)[:16]
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=fd)  # an earlier try of the same attempt was killed here
     try:
@@ -296,7 +298,7 @@ def _replace(fd: int, name: str, data: bytes, attempt: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
-    except BaseException:
+    except BaseException:  # whatever it was, half a file does not stay
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=fd)
         raise
@@ -305,7 +307,7 @@ def _replace(fd: int, name: str, data: bytes, attempt: str) -> None:
 
 def _walk(fd: int, prefix: str, *, shared: bool, depth: int = 0) -> Iterator[str]:
     for name in sorted(os.listdir(fd)):
-        if name.startswith(_TEMPORARY):
+        if name.startswith(TEMPORARY):
             continue
         try:
             facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
