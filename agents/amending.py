@@ -17,10 +17,13 @@ import msgspec
 import yaml
 
 from agents.manifest import Manifest, read_file
-from agents.team import FILE, FileTeamSource, TeamErrors
+from agents.source import FileTeamSource
+from agents.team import FILE, TeamErrors
 from core.model.ids import digest_of
 from core.model.team import AllowRule, Amendment
 from core.ports import Laws
+
+UNAPPROVED = "the team's files have changes that nobody has approved yet"
 
 
 def amended(text: str, rule: dict[str, Any]) -> str:
@@ -82,9 +85,11 @@ class FileLaws(Laws):
     def propose(self, rule: AllowRule) -> Amendment | str:
         """The change, or why it cannot be made."""
         try:
+            if self._waits():
+                return UNAPPROVED
             before = self._text()
             after = amended(before, self._row(rule))
-        except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, TeamErrors) as error:
             return f"{FILE} cannot be changed: {error}"
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), FILE, FILE, lineterm="")
         return Amendment(before=digest_of(before), after=digest_of(after), diff="\n".join(lines))
@@ -99,16 +104,23 @@ class FileLaws(Laws):
     def amend(self, rule: AllowRule, amendment: Amendment) -> str:
         """Make the change and load it. "" if it is made, or was already; else why not."""
         try:
-            before = self._text()
-            if digest_of(before) == amendment.after:
+            before, waits = self._text(), self._waits()
+            if digest_of(before) == amendment.after and not waits:
                 self._teams.reload()
                 return ""
+            if waits:
+                return UNAPPROVED
             after = amended(before, self._row(rule))
             if digest_of(before) != amendment.before or digest_of(after) != amendment.after:
                 return f"{FILE} has changed since"
             return self._replace(before, after)
         except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, TeamErrors) as error:
             return f"{FILE} cannot be changed: {error}"
+
+    def _waits(self) -> bool:
+        """Whether edited files wait for approval: what is added to them would put all of them in force."""
+        approves = self._teams.current().policy.changes is not None
+        return approves and self._teams.draft().version != self._teams.edition().version
 
     def _replace(self, before: str, after: str) -> str:
         new = self._path.with_name(f".{self._path.name}.new")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,12 +16,16 @@ import fastjsonschema
 
 from agents.folders import Findings
 from agents.manifest import CommandRow, Document, Manifest, RoleRow
-from agents.tools import programs
+from agents.tools import addresses, credentials, programs
 from core.model.events import Conversation
-from core.model.team import Json, TierRule
+from core.model.team import Json, Tier, TierRule, ToolSpec
 from core.rules.digest import time_of
 
-LEAD_TOOLS = frozenset({"delegate", "ask_human", "hand_off"})
+LEAD_TOOLS = frozenset(
+    {"delegate", "ask_human", "hand_off", "find_tools", "remember", "recall", "publish", "post_bulletin"}
+    | {"propose_principle", "read_knowledge", "schedule_reminder", "use_skill"}
+)
+"""What who leads may call: nothing of these is the work itself."""
 RESERVED = frozenset({"shared", "people", "tools", "presets", "demo", "triage", "work", "deep"})
 """Folders beside the roles', the word for everybody, and the names of models."""
 _INTERPRETERS = ("sh", "bash", "dash", "zsh", "env", "python", "python3", "node", "perl", "ruby", "make", "xargs")
@@ -33,6 +37,7 @@ _BROKEN = (OSError, ValueError, TypeError, AttributeError, LookupError, SyntaxEr
 
 
 ORIGIN = "origin"
+DIRECT = "direct"
 """The conversation where something was asked for."""
 PLATFORMS = ("discord", "slack", "telegram")
 
@@ -57,13 +62,16 @@ def tools_of(row: RoleRow) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in row.tools.allow if name not in row.tools.deny))
 
 
-def check_all(document: Document[Manifest], workspace: Path, known: Iterable[str], found: Findings) -> None:
-    """Every check there is. `known` are the tools of this release."""
-    checks = _Checks(document, workspace, frozenset(known), found)
+def check_all(document: Document[Manifest], workspace: Path, known: Mapping[str, ToolSpec], found: Findings) -> None:
+    """Every check there is. `known` are the tools there are."""
+    checks = _Checks(document, workspace, known, found)
     checks.zones()
     checks.people()
     checks.platform_roles()
     checks.roles()
+    checks.tools()
+    checks.judges()
+    checks.kinds()
     checks.supervisors()
     checks.teams()
     checks.matrix()
@@ -72,7 +80,9 @@ def check_all(document: Document[Manifest], workspace: Path, known: Iterable[str
 
 
 class _Checks:
-    def __init__(self, document: Document[Manifest], workspace: Path, known: frozenset[str], found: Findings) -> None:
+    def __init__(
+        self, document: Document[Manifest], workspace: Path, known: Mapping[str, ToolSpec], found: Findings
+    ) -> None:
         assert document.value is not None  # noqa: S101 - the caller stops at shape errors
         self._document = document
         self._all = document.value
@@ -184,6 +194,14 @@ class _Checks:
             self._fail(f"{row.id} has run_command and no commands", "commands: [...]", *allow)
         if row.commands and "run_command" not in tools:
             self._fail(f"{row.id} has commands and no run_command", "run_command among its tools", *allow)
+        if "fetch_url" in tools and not row.reach.egress:
+            self._notice(f"{row.id} has fetch_url and may reach no host: reach.egress is empty", *allow)
+        for m, entry in enumerate(row.reach.egress):
+            if why := addresses.entry_trouble(entry):
+                self._fail(f"egress {entry!r} is no host", why, "roles", n, "reach", "egress", m)
+        for m, name in enumerate(row.reach.credentials):
+            if why := credentials.why_not(name):
+                self._fail(f"{name} cannot be a credential", why, "roles", n, "reach", "credentials", m)
         for m, name in enumerate(row.commands):
             command = self._all.commands.get(name)
             path = ("roles", n, "commands", m)
@@ -191,6 +209,30 @@ class _Checks:
                 self._fail(f"unknown command {name}", f"one of: {', '.join(self._all.commands) or 'none yet'}", *path)
             elif command.tier == "infrastructure" and not row.permissions.can_deploy:
                 self._notice(f"{row.id} may not run {name}: can_deploy is false", *path)
+
+    def kinds(self) -> None:
+        known = {kind for row in self._all.matrix for kind in row.kinds}
+        for kind in self._all.kinds:
+            if kind not in known:
+                self._fail(f"no row of the matrix has the kind {kind}", f"one of: {', '.join(known)}", "kinds", kind)
+
+    def judges(self) -> None:
+        for n, row in enumerate(self._all.roles):
+            path = ("roles", n, "judged_by")
+            if row.judged_by == row.id:
+                self._fail(f"{row.id} judges its own work", "another role", *path)
+            elif row.judged_by is not None:
+                self._role(row.judged_by, *path)
+
+    def tools(self) -> None:
+        tiers = list(Tier)
+        for name, row in self._all.tools.items():
+            spec = self._known.get(name)
+            if spec is None:
+                self._fail(f"unknown tool {name}", f"one of: {', '.join(sorted(self._known))}", "tools", name)
+            elif row.tier and tiers.index(Tier(row.tier)) < tiers.index(spec.tier):
+                milder = f"{name} is {spec.tier.value}, and {row.tier} is milder"
+                self._fail(milder, f"{spec.tier.value} or stricter", "tools", name, "tier")
 
     def supervisors(self) -> None:
         lead = self._all.team.lead
@@ -235,7 +277,8 @@ class _Checks:
                     self._fail(twice, "each kind once for two roles", "matrix", n, "kinds", m)
                 pairs.add((row.source, row.target, kind))
             if whole and self._works(row.source) and self._works(row.target):
-                self._notice(f"{row.source} and {row.target} do not lead: a path between leaf roles", "matrix", n)
+                across = f"{row.source} gives work to {row.target}, and neither leads: keep such rows few"
+                self._notice(across, "matrix", n)
 
     def _works(self, role: str) -> bool:
         return role not in self._leads and not set(tools_of(self._ids[role])) <= LEAD_TOOLS
@@ -313,9 +356,9 @@ def check_places(document: Document[Manifest], found: Findings) -> None:
             at = document.line(*path)
             found.fail("origin is missing", "origin first, then more places", file=document.file, line=at)
         for n, place in enumerate(places):
-            if place != ORIGIN and place_of(place) is None:
+            if place not in {ORIGIN, DIRECT} and place_of(place) is None:
                 at = document.line(*path, n)
-                found.fail(f"{place!r} is no place", f"origin, or {expected}", file=document.file, line=at)
+                found.fail(f"{place!r} is no place", f"origin, direct, or {expected}", file=document.file, line=at)
     if policy.inbox is not None and place_of(policy.inbox.channel) is None:
         at = document.line("policy", "inbox", "channel")
         found.fail(f"{policy.inbox.channel!r} is no place", expected, file=document.file, line=at)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from agents.findings import Findings, Notice
+from agents.heartbeat import Heartbeat, read_heartbeat
 from agents.manifest import BYTES_MAX, Front, read
-from core.model.errors import ConfigError
+from agents.overlays import ENV, OVERLAY, check_overlay, overlaid
 from core.model.team import Triggers
+
+__all__ = ["Findings", "Notice", "RoleText", "read_role", "read_shared"]
 
 REQUIRED = ("Identity", "Core Responsibilities", "Decision Principles", "Boundaries")
 ADVISED = ("Decision Authority", "Communication Style")
@@ -22,34 +26,6 @@ _WORDS = re.compile(r"words:\s*(.+)", re.IGNORECASE)
 _REPEATS = re.compile(r"same question (\d{1,2}) times", re.IGNORECASE)
 _TRIGGER_GRAMMAR = "`words: a, b`, `same question 3 times` or `account deletion`"
 _HEADING = re.compile(r"^##[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something that works and deserves a look. `line` counts from 1; 0 means the file as a whole."""
-
-    what: str
-    file: str
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
-
-
-@dataclass(slots=True)
-class Findings:
-    """All that is wrong (`errors`) or odd (`notices`)."""
-
-    errors: list[ConfigError] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-
-    def fail(self, what: str, expected: str, *, file: str, line: int = 0) -> None:
-        """Note an error."""
-        self.errors.append(ConfigError(what, file=file, line=line, expected=expected))
-
-    def notice(self, what: str, *, file: str, line: int = 0) -> None:
-        """Note an oddity."""
-        self.notices.append(Notice(what=what, file=file, line=line))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +38,7 @@ class RoleText:
     agents: str = ""
     tools: str = ""
     triggers: Triggers
+    heartbeat: Heartbeat
 
 
 def text_of(path: Path, file: str, found: Findings) -> str | None:
@@ -95,8 +72,9 @@ def read_shared(agents: Path, found: Findings) -> tuple[str, ...]:
     return tuple(text_of(folder / name, _name(f"_shared/{name}"), found) or "" for name in ordered)
 
 
-def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText | None:
-    """A role's folder, or None when it says too little to be anybody."""
+def read_role(agents: Path, folder: str, role: str, found: Findings, *, env: str = "") -> RoleText | None:
+    """A role's folder, or None when it says too little to be anybody. `env`: whose overlay counts."""
+    _stays_inside(agents, folder, found)
     file = _name(f"{folder}/SOUL.md")
     soul = text_of(agents / folder / "SOUL.md", file, found)
     if soul is None:
@@ -109,14 +87,37 @@ def read_role(agents: Path, folder: str, role: str, found: Findings) -> RoleText
             found.notice("is missing: this role has no hard rules of its own", file=_name(f"{folder}/{name}.md"))
         parts[name.lower()] = text or ""
     triggers = _triggers(parts["constitution"], _name(f"{folder}/CONSTITUTION.md"), found)
+    beats = text_of(agents / folder / "HEARTBEAT.md", _name(f"{folder}/HEARTBEAT.md"), found) or ""
+    heartbeat = read_heartbeat(beats, _name(f"{folder}/HEARTBEAT.md"), found)
     front, body, lines_before = _front(soul, file, found)
     _sections(body, lines_before, file, found)
+    for path in sorted((agents / folder).glob("SOUL.*.md")):
+        over = text_of(path, _name(f"{folder}/{path.name}"), found) or ""
+        check_overlay(over, _name(f"{folder}/{path.name}"), REQUIRED, found)
+        named = OVERLAY.fullmatch(path.name)
+        if named is None or not ENV.fullmatch(named[1]):
+            found.fail("names no environment", "SOUL.prod.md", file=_name(f"{folder}/{path.name}"))
+        elif named[1] == env:
+            body = overlaid(body, over)
     if front is None:
         return None
     if front.id != role:
         line = next((n for n, text in enumerate(soul.splitlines(), 1) if text.startswith("id:")), 1)
         found.notice(f"id is {front.id}, and {role} in team.yaml, which is what counts", file=file, line=line)
-    return RoleText(front=front, soul=body, triggers=triggers, **parts)
+    return RoleText(front=front, soul=body, triggers=triggers, heartbeat=heartbeat, **parts)
+
+
+def _stays_inside(agents: Path, folder: str, found: Findings) -> None:
+    """Who somebody is stands in this workspace: a link out of it would be changed where nobody looks."""
+    inside = agents.parent.resolve()
+    for path in (agents / folder, *_entries(agents / folder), *_entries(agents / folder / "knowledge")):
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            file = _name(str(path.relative_to(agents)))
+            found.fail("links out of the workspace", "a file of its own", file=file)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def _triggers(constitution: str, file: str, found: Findings) -> Triggers:

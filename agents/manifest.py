@@ -17,7 +17,8 @@ import yaml
 from msgspec import Meta
 from msgspec import inspect as shapes
 
-from agents.rows import Amount, Count, Name, PolicyRow, Positive
+from agents.rows import MOST, Amount, Count, Name, PolicyRow, Positive
+from agents.servers import ServerRow
 from core.model.errors import ConfigError
 from core.model.team import Json
 
@@ -91,6 +92,31 @@ class PermissionsRow(msgspec.Struct, frozen=True, kw_only=True):
     requires_review: bool = False
 
 
+class ReachRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What its tools may reach and use."""
+
+    egress: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    memory_mb: Annotated[int, Meta(ge=64, le=MOST)] = 512
+    cpu_seconds: Positive = 120
+
+
+class ToolRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a team says of a tool; what is left out stays as the tool has it. Its tier can only be made stricter. The
+    last four are for tools that the team wrote itself (agents/written.py has what holds without them).
+    """
+
+    tier: Literal["read", "internal", "external", "financial", "infrastructure"] | None = None
+    per_minute_max: Positive | None = None
+    concurrency_max: Positive | None = None
+    seconds_max: Positive | None = None
+    on_demand: bool | None = None
+    effect: Literal["read", "idempotent", "queryable", "once"] | None = None
+    resource: str | None = None
+    says: str | None = None
+    untrusted: bool | None = None
+
+
 class RoleRow(msgspec.Struct, frozen=True, kw_only=True):
     id: Name
     folder: Name | None = None
@@ -104,6 +130,9 @@ class RoleRow(msgspec.Struct, frozen=True, kw_only=True):
     budget: BudgetRow = BudgetRow()
     permissions: PermissionsRow = PermissionsRow()
     escalates_to: tuple[str, ...] = ()
+    reach: ReachRow = ReachRow()
+    skills: tuple[Name, ...] = ()
+    judged_by: Name | None = None
 
 
 class HandRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +153,17 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     resource: str = ""
     says: str = ""
     seconds_max: Positive = 120
+    untrusted: bool = False
+
+
+class MemoryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what is kept, how much of it is shown, who reads the board, and who may keep what is about people."""
+
+    notes_hours: Positive = 24
+    in_view_max: Annotated[int, Meta(ge=0, le=500)] = 50
+    superseded_days: Positive = 90
+    bulletin: tuple[str, ...] = ()
+    clearance: dict[str, Literal["public", "internal", "personal"]] = {}
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +176,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     matrix: tuple[HandRow, ...] = ()
     channels: dict[str, Name] = {}
     commands: dict[str, CommandRow] = {}
+    tools: dict[str, ToolRow] = {}
+    repos: dict[str, str] = {}
+    servers: dict[str, ServerRow] = {}
+    kinds: dict[str, tuple[Name, ...]] = {}
+    memory: MemoryRow = MemoryRow()
     policy: PolicyRow = PolicyRow()
 
 
@@ -148,6 +193,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_usd_per_mtok: Amount = 0.0
     window_tokens: Positive = 200_000
     output_tokens_max: Positive = 8_192
+    thinking_tokens: Count = 0
+    base_url: str = ""
 
 
 class ComplexityRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from agents.checks import place_of
+from agents.checks import DIRECT, place_of
 from agents.folders import Findings
 from agents.manifest import Document, Manifest
-from agents.rows import AllowRow, EscalationRow, EveryRow, ReviewRow, StageRow, TierRow
+from agents.rows import AllowRow, ChangesRow, EscalationRow, EveryRow, ReviewRow, StageRow, TierRow
 from core.model.events import Conversation
 from core.model.ids import digest_of
 from core.model.team import (
@@ -54,7 +54,10 @@ def policy_of(manifest: Manifest) -> Policy:
     """The default policy with what the manifest adds to it, named by the hash of what decides."""
     default, row = default_policy(), manifest.policy
     everywhere = places_of(row.deliver)
-    shown = {tier: msgspec.structs.replace(rule, deliver=everywhere) for tier, rule in default.tiers.items()}
+    to_each = DIRECT in row.deliver
+    shown = {
+        tier: msgspec.structs.replace(rule, deliver=everywhere, direct=to_each) for tier, rule in default.tiers.items()
+    }
     overrides = {tier: given for tier, given in row.tiers.items() if tier in shown}
     tiers = shown | {tier: _tier(shown[tier], given) for tier, given in overrides.items()}
     added = [word.strip().lower() for word in row.words_add]
@@ -62,7 +65,8 @@ def policy_of(manifest: Manifest) -> Policy:
     escalations = {name: _escalation(given) for name, given in row.escalations.items()}
     review = _review(row.review)
     allow = tuple(rule for given in row.allow if (rule := allow_of(given, manifest.team.zone)) is not None)
-    decides = (tiers, words, escalations, row.yes_counts, review, allow)
+    changes = _changes(row.changes)
+    decides = (tiers, words, escalations, row.yes_counts, review, allow, changes)
     return Policy(
         tiers=tiers,
         words=words,
@@ -71,13 +75,14 @@ def policy_of(manifest: Manifest) -> Policy:
         escalations=escalations,
         yes_counts=row.yes_counts,
         allow=allow,
-        review=msgspec.structs.replace(review, deliver=review.deliver or everywhere),
+        review=msgspec.structs.replace(review, deliver=review.deliver or everywhere, direct=to_each),
         brief_triggers=True,
+        changes=changes and msgspec.structs.replace(changes, deliver=everywhere, direct=to_each),
     )
 
 
 def places_of(deliver: tuple[str, ...]) -> tuple[Conversation, ...]:
-    """Besides the origin."""
+    """Besides the origin, and besides everybody's private chat."""
     found = (place_of(place) for place in deliver)
     return tuple(place for place in found if place is not None)
 
@@ -93,6 +98,7 @@ def _tier(default: TierRule, row: TierRow) -> TierRule:
         "reason_required": None if reason is None else reason in {True, "deny", "both"},
         "approve_reason": None if reason is None else reason in {"approve", "both"},
         "deliver": None if row.deliver is None else places_of(row.deliver),
+        "direct": None if row.deliver is None else DIRECT in row.deliver,
         "stages": None if row.stages is None else tuple(_stage(stage) for stage in row.stages),
         "remind_ms": None if row.remind_hours is None else _reminders(row.remind_hours),
         "escalation": row.escalation,
@@ -111,6 +117,13 @@ def _review(row: ReviewRow) -> TierRule:
         allow_self=row.allow_self,
         reason_required=row.reason_required,
     )
+
+
+def _changes(row: ChangesRow | None) -> TierRule | None:
+    if row is None:
+        return None
+    stage = StageRule(approve_n=row.approve, people=row.people, roles=row.roles)
+    return TierRule(stages=(stage,), decide_ms=round(row.decide_hours * _HOUR_MS))
 
 
 def allow_of(row: AllowRow, zone: str) -> AllowRule | None:
@@ -149,6 +162,7 @@ def _escalation(row: EscalationRow) -> Escalation:
                 to=step.to,
                 deliver=places_of(step.deliver),
                 replace=step.replace,
+                direct=DIRECT in step.deliver,
             )
             for step in row.steps
         ),
@@ -175,6 +189,8 @@ def check_policy(document: Document[Manifest], merged: Policy, found: Findings) 
     checks.words()
     checks.allowed()
     checks.review()
+    checks.changes()
+    checks.directs()
 
 
 class _Checks:
@@ -289,8 +305,8 @@ class _Checks:
                     expected = f"one of: {', '.join((*OUR_ROLES, *self._people))}"
                     self._fail(f"unknown person {who}", expected, *at, "to")
             for m, place in enumerate(step.deliver):
-                if place_of(place) is None:
-                    expected = "platform:account/channel, as in slack:T01/C42"
+                if place != DIRECT and place_of(place) is None:
+                    expected = "direct, or platform:account/channel, as in slack:T01/C42"
                     self._fail(f"{place!r} is no place", expected, *at, "deliver", m)
             if step.replace and step.to:
                 self._leaves_enough(name, step.to, at)
@@ -332,6 +348,32 @@ class _Checks:
             for one in rule_sets(stage):
                 asked = self._all.policy.review != ReviewRow()
                 self._set(one, ("policy", "review") if asked else ("roles", reviewed[0], "permissions"))
+
+    def changes(self) -> None:
+        """Somebody can approve what people edit; else nothing could ever be in force again."""
+        rule = self._merged.changes
+        for stage in rule.stages if rule else ():
+            for one in rule_sets(stage):
+                self._set(one, ("policy", "changes"))
+
+    def directs(self) -> None:
+        """Somebody who may approve can be written to, where that is how they are to hear of it."""
+        policy = self._all.policy
+        lists: list[tuple[tuple[str, ...], tuple[str | int, ...]]] = [(policy.deliver, ("policy", "deliver"))]
+        lists += [(row.deliver or (), ("policy", "tiers", name, "deliver")) for name, row in policy.tiers.items()]
+        lists += [
+            (step.deliver, ("policy", "escalations", name, "steps", n, "deliver"))
+            for name, row in policy.escalations.items()
+            for n, step in enumerate(row.steps)
+        ]
+        unknown = [row.name for row in self._all.people if self._people[row.id].may_approve and not row.accounts]
+        for places, path in lists:
+            for n, place in enumerate(places):
+                if place in places[:n] and place == DIRECT:
+                    self._fail("direct is said twice", "direct once", *path, n)
+            if DIRECT in places and unknown:
+                told = f"{', '.join(unknown)}: direct reaches nobody without an account, here or linked with /link"
+                self._found.notice(told, file=self._document.file, line=self._document.line(*path))
 
     def words(self) -> None:
         """A word is a word."""

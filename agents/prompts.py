@@ -22,10 +22,17 @@ PRECEDENCE = (
 
 
 def compose(
-    *, shared: Sequence[str], constitution: str, soul: str, agents: str = "", tools: str = "", rows: str = ""
+    *,
+    shared: Sequence[str],
+    constitution: str,
+    soul: str,
+    agents: str = "",
+    tools: str = "",
+    rows: str = "",
+    start: str = "",
 ) -> str:
     """The stable part of a system prompt. Empty parts leave no trace."""
-    parts = (PRECEDENCE, *shared, constitution, soul, agents, tools, rows)
+    parts = (PRECEDENCE, *shared, constitution, soul, agents, tools, rows, start)
     return "\n\n".join(text for part in parts if (text := _clean(part)))
 
 
@@ -54,6 +61,11 @@ def contract(role: str, matrix: Sequence[MatrixRow], *, lead: bool, delegates: b
         "you."
     )
     return "# How you work\n" + "\n".join(lines)
+
+
+def beginning(items: Sequence[str]) -> str:
+    """What a new conversation starts with; "" for nothing."""
+    return "\n".join(("# When a conversation begins", *(f"- {item}" for item in items))) if items else ""
 
 
 def tokens(text: str) -> int:

@@ -102,6 +102,15 @@ class ReviewRow(msgspec.Struct, frozen=True, kw_only=True):
     reason_required: bool = False
 
 
+class ChangesRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Who approves a change of the team's files before it is in force. Nobody knows who edited them."""
+
+    approve: Positive = 1
+    people: tuple[str, ...] = ()
+    roles: tuple[Literal["owner", "approver"], ...] = ("owner",)
+    decide_hours: Annotated[float, Meta(gt=0, le=MOST)] = 168.0
+
+
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     words_add: tuple[str, ...] = ()
     tiers: dict[str, TierRow] = {}
@@ -111,3 +120,4 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     yes_counts: bool = False
     allow: tuple[AllowRow, ...] = ()
     review: ReviewRow = ReviewRow()
+    changes: ChangesRow | None = None

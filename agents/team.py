@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,12 +23,21 @@ from agents.checks import (
     place_of,
     tools_of,
 )
+from agents.connections import with_servers
 from agents.folders import Findings, Notice, RoleText, read_role, read_shared
-from agents.manifest import BudgetRow, DigestRow, Document, Manifest, ModelRow, Preset, RoleRow, read_file
+from agents.lint import lint
+from agents.manifest import BudgetRow, DigestRow, Document, Manifest, ModelRow, Preset, ReachRow, RoleRow, read_file
+from agents.memories import check_memory, rule_of
+from agents.overlays import ENV, environments_of
 from agents.policies import check_policy, policy_of
-from agents.tools import base_specs, commands, control
+from agents.repos import check_repos
+from agents.rollout import edition_of, named
+from agents.skills import Skill, check_library, lines_of, read_skills, tools_of_skills
+from agents.tools import base_specs, commands, control, git, library
+from agents.versions import version_of
+from agents.written import Written, check_rows
+from core.model.editions import Edition
 from core.model.errors import ConfigError
-from core.model.ids import digest_of
 from core.model.team import (
     Budget,
     Command,
@@ -38,12 +48,12 @@ from core.model.team import (
     Permissions,
     Person,
     Policy,
+    Reach,
     Role,
     Team,
     Tier,
     ToolSpec,
 )
-from core.ports import TeamSource
 from core.rules.policy import DEFAULT_TIERS
 
 FILE = "agents/team.yaml"
@@ -66,48 +76,39 @@ class TeamErrors(ConfigError):  # noqa: N818 - it is several
         self.what = str(self)
 
 
-class FileTeamSource(TeamSource):
-    """The team of a workspace. It changes only by `reload`, so that a half-saved file stops nothing that runs."""
-
-    def __init__(self, workspace: Path, *, environ: Mapping[str, str]) -> None:
-        """Load it. Raises TeamErrors."""
-        self._workspace = workspace
-        self._environ = dict(environ)
-        self._team = load(workspace, environ=self._environ)
-
-    def current(self) -> Team:
-        """The newest that is valid."""
-        return self._team
-
-    def reload(self) -> Team:
-        """Read the files again. Raises TeamErrors, and then the old team stays."""
-        self._team = load(self._workspace, environ=self._environ)
-        return self._team
-
-    def parse(self, blob: bytes) -> Team:
-        """A stored one: what `encode` made."""
-        return msgspec.json.decode(blob, type=Team)
-
-
-def encode(team: Team) -> bytes:
-    """The bytes under which a team is stored: the same team, the same bytes."""
-    return msgspec.json.encode(team, order="sorted")
-
-
 def load(workspace: Path, *, environ: Mapping[str, str]) -> Team:
     """The workspace's team, whole and valid. Raises TeamErrors with all that is wrong."""
+    return load_edition(workspace, environ=environ)[1].team
+
+
+def load_edition(workspace: Path, *, environ: Mapping[str, str]) -> tuple[Team, Edition]:
+    """What the role files say, and what is in force by them and the pins. Raises TeamErrors."""
     found = Findings()
     team = _load(workspace, environ, found)
-    if found.errors or team is None:
+    edition = edition_of(team, workspace, found) if team else None
+    if found.errors or team is None or edition is None:
         raise TeamErrors(tuple(_sorted(found.errors)))
-    return team
+    return team, edition
 
 
 def check(workspace: Path) -> tuple[list[ConfigError], list[Notice]]:
     """All that is wrong, and all that works but deserves a look, each in the order of the files."""
     found = Findings()
-    _load(workspace, {}, found)
+    team = _load(workspace, {}, found)
+    if team is not None:
+        edition_of(team, workspace, found)
+        lint(workspace, team, found)
+        _check_environments(workspace, team, found)
     return _sorted(found.errors), sorted(found.notices, key=lambda notice: (notice.file, notice.line))
+
+
+def _check_environments(workspace: Path, team: Team, found: Findings) -> None:
+    """What is right here must be right in every environment that some role has words for."""
+    for env in environments_of(workspace / "agents", [role.folder for role in team.roles.values()]):
+        there = Findings()
+        _load(workspace, {"SIGNOFF_ENV": env}, there)
+        for error in there.errors:
+            found.fail(f"with SIGNOFF_ENV={env}: {error}", "less, or an overlay that says less", file=FILE)
 
 
 def _sorted(errors: list[ConfigError]) -> list[ConfigError]:
@@ -117,37 +118,60 @@ def _sorted(errors: list[ConfigError]) -> list[ConfigError]:
 def _load(workspace: Path, environ: Mapping[str, str], found: Findings) -> Team | None:
     document = read_file(workspace / FILE, FILE, Manifest)
     found.errors.extend(document.errors)
-    manifest = document.value
-    if manifest is None:
+    if document.value is None:
         return None
-    specs = base_specs()
+    document, outside = with_servers(document, workspace, found)
+    manifest = document.value
+    assert manifest is not None  # noqa: S101 - it has one, as before
+    specs = base_specs() | outside
+    written = Written(workspace, document, specs, found)
+    written.folder()
+    skills = read_skills(workspace, document, written, found)
+    specs |= written.specs
     check_all(document, workspace, specs, found)
+    check_rows(document, specs, found)
+    check_repos(document, workspace, found)
+    check_library(workspace, document, skills, leads_of(manifest), found)
     check_tiers(document, DEFAULT_TIERS, found)
     check_places(document, found)
     check_digest(document, found)
+    check_memory(document, found)
     policy = policy_of(manifest)
     check_policy(document, policy, found)
     preset = _preset(workspace, environ, document, found)
     shared = read_shared(workspace / "agents", found)
-    texts = {row.id: _text(workspace, row, document, n, found) for n, row in enumerate(manifest.roles)}
+    env = _environment(environ, found)
+    texts = {row.id: _text(workspace, row, document, n, found, env) for n, row in enumerate(manifest.roles)}
     whole = {role: text for role, text in texts.items() if text is not None}
     # Prompts are measured even where something else is wrong; they need no more than the texts.
-    composed = {role: _prompt(manifest, role, text, shared) for role, text in whole.items()}
+    rows, hands = {row.id: row for row in manifest.roles}, _rows(manifest)
+    composed = {role: _prompt(manifest, rows[role], hands, text, shared, skills) for role, text in whole.items()}
     for n, row in enumerate(manifest.roles):
         _measure(composed.get(row.id, ""), row, document.line("roles", n, "id"), found)
     if found.errors or preset is None:
         return None
-    built = _Builder(manifest, whole, composed, specs, policy)
-    return built.team(preset if any(environ.get(key) for key in KEYS) else None)
+    built = _Builder(manifest, whole, composed, specs, policy, skills)
+    usable = any(environ.get(key) for key in KEYS) or not wants_key(preset)
+    return built.team(preset if usable else None)
 
 
-def _text(workspace: Path, row: RoleRow, document: Document[Manifest], n: int, found: Findings) -> RoleText | None:
+def _environment(environ: Mapping[str, str], found: Findings) -> str:
+    """Whose overlays count, "" for nobody's."""
+    env = environ.get("SIGNOFF_ENV", "")
+    if env and not ENV.fullmatch(env):
+        found.fail(f"{env[:40]!r} is no environment", "a name such as dev or prod", file="SIGNOFF_ENV")
+    return env
+
+
+def _text(
+    workspace: Path, row: RoleRow, document: Document[Manifest], n: int, found: Findings, env: str
+) -> RoleText | None:
     folder = row.folder or row.id
     if not (workspace / "agents" / folder).is_dir():
         line = document.line("roles", n, "folder")
         found.fail(f"no folder agents/{folder}", "a folder with at least SOUL.md", file=document.file, line=line)
         return None
-    return read_role(workspace / "agents", folder, row.id, found)
+    return read_role(workspace / "agents", folder, row.id, found, env=env)
 
 
 def _measure(prompt: str, row: RoleRow, line: int, found: Findings) -> None:
@@ -180,6 +204,12 @@ def _preset(
     return preset.value
 
 
+def wants_key(preset: Preset) -> bool:
+    """Whether any of its models is spoken to with a key: those on servers of one's own are not."""
+    rows = (preset.models.triage, preset.models.work, preset.models.deep, *preset.roles.values())
+    return not all(row.base_url or row.provider == "offline" for row in rows)
+
+
 def _model(row: ModelRow) -> ModelSpec:
     return ModelSpec(
         provider=row.provider,
@@ -190,6 +220,8 @@ def _model(row: ModelRow) -> ModelSpec:
         cache_write_microusd_per_mtok=round(row.cache_write_usd_per_mtok * _MICRO),
         window_tokens=row.window_tokens,
         output_tokens_max=row.output_tokens_max,
+        thinking_tokens=row.thinking_tokens,
+        base_url=row.base_url,
     )
 
 
@@ -208,17 +240,24 @@ def _rows(manifest: Manifest) -> tuple[MatrixRow, ...]:
     )
 
 
-def _prompt(manifest: Manifest, role: str, text: RoleText, shared: tuple[str, ...]) -> str:
-    row = next(row for row in manifest.roles if row.id == role)
+def _prompt(
+    manifest: Manifest,
+    row: RoleRow,
+    hands: tuple[MatrixRow, ...],
+    text: RoleText,
+    shared: tuple[str, ...],
+    skills: Mapping[str, Skill],
+) -> str:
+    role, lead = row.id, row.id == manifest.team.lead
     about = prompts.identity(role=role, name=text.front.name, job=text.front.role, team=manifest.team.name)
-    lead = role == manifest.team.lead
     return prompts.compose(
         shared=shared,
         constitution=text.constitution,
         soul=f"{about}\n\n{text.soul}",
         agents=text.agents,
-        tools=text.tools,
-        rows=prompts.contract(role, _rows(manifest), lead=lead, delegates="delegate" in tools_of(row)),
+        tools=f"{text.tools}\n\n{lines_of(row, skills)}",
+        rows=prompts.contract(role, hands, lead=lead, delegates="delegate" in tools_of(row)),
+        start=prompts.beginning(text.heartbeat.session),
     )
 
 
@@ -232,12 +271,14 @@ class _Builder:
         composed: Mapping[str, str],
         specs: dict[str, ToolSpec],
         policy: Policy,
+        skills: Mapping[str, Skill],
     ) -> None:
         self._all = manifest
         self._texts = texts
         self._composed = composed
         self._specs = specs
         self._policy = policy
+        self._skills = skills
         self._rows = {row.id: row for row in manifest.roles}
         self._matrix = _rows(manifest)
         self._leads = leads_of(manifest)
@@ -252,6 +293,7 @@ class _Builder:
                 resource=row.resource or f"command:{name}",
                 says=row.says,
                 seconds_max=row.seconds_max,
+                untrusted=row.untrusted,
             )
             for name, row in manifest.commands.items()
         }
@@ -293,12 +335,15 @@ class _Builder:
             commands=self._commands,
             models=models,
             policy=self._policy,
+            repos=self._all.repos,
             digest=_digest(self._all.team.digest),
+            memory=rule_of(self._all.memory),
+            kinds=self._all.kinds,
         )
-        return msgspec.structs.replace(team, version=digest_of(encode(team).decode()))
+        return named(team)
 
     def _role(self, row: RoleRow, complexity: str) -> Role:
-        tools = tools_of(row)
+        tools = tuple(dict.fromkeys((*tools_of(row), *tools_of_skills(row, self._skills))))
         role = Role(
             id=row.id,
             title=self._texts[row.id].front.name,
@@ -314,14 +359,18 @@ class _Builder:
             permissions=msgspec.convert(msgspec.structs.asdict(row.permissions), Permissions),
             escalates_to=row.escalates_to,
             triggers=self._texts[row.id].triggers,
+            reach=_reach(row.reach),
+            skills=row.skills,
+            skill_texts={name: self._skills[name].digest for name in row.skills if name in self._skills},
+            judged_by=row.judged_by or "",
             leads=row.id in self._leads or ("delegate" in tools and set(tools) <= LEAD_TOOLS),
-            specs=tuple(self._spec(row, name) for name in tools),
+            specs=self._with_finding(tuple(self._spec(row, name) for name in tools)),
             prompt=self._composed[row.id],
+            beats=self._texts[row.id].heartbeat.beats,
         )
         concerned = [hand for hand in self._matrix if row.id in {hand.source, hand.target}]
         commands_ = [self._commands[name] for name in row.commands]
-        content = msgspec.json.encode((role, concerned, commands_), order="sorted")
-        return msgspec.structs.replace(role, version=digest_of(content.decode()))
+        return msgspec.structs.replace(role, version=version_of(role, concerned, commands_))
 
     def _spec(self, row: RoleRow, tool: str) -> ToolSpec:
         match tool:
@@ -329,14 +378,35 @@ class _Builder:
                 return self._delegate(row.id)
             case commands.NAME:
                 return commands.spec({name: self._commands[name] for name in row.commands})
+            case git.GIT | git.MERGE:
+                return self._said(git.specs(tuple(self._all.repos))[tool])
+            case library.USE_SKILL:
+                return self._said(library.skill_spec(row.skills))
             case _:
-                return self._specs[tool]
+                return self._said(self._specs[tool])
+
+    def _with_finding(self, specs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+        """Tools on demand can be found."""
+        others = tuple(spec for spec in specs if spec.name != control.FIND_TOOLS)
+        on_demand = tuple(spec.name for spec in others if spec.on_demand)
+        return (*others, control.find_tools(on_demand)) if on_demand else others
+
+    def _said(self, spec: ToolSpec) -> ToolSpec:
+        """The tool, with what the team says of it."""
+        row = self._all.tools.get(spec.name)
+        if row is None:
+            return spec
+        said = {name: value for name, value in msgspec.structs.asdict(row).items() if value is not None}
+        kinds: dict[str, Any] = {"tier": Tier(row.tier)} if row.tier else {}
+        kinds |= {"effect": EffectClass(row.effect)} if row.effect else {}
+        return msgspec.structs.replace(spec, **said | kinds)
 
     def _delegate(self, role: str) -> ToolSpec:
         rows = [hand for hand in self._matrix if hand.source == role]
         targets = tuple(dict.fromkeys(hand.target for hand in rows))
         kinds = tuple(dict.fromkeys(kind for hand in rows for kind in hand.kinds))
-        return control.delegate(targets, kinds, tuple(self._line(role, target, rows) for target in targets))
+        lines = tuple(self._line(role, target, rows) for target in targets)
+        return control.delegate(targets, kinds, lines, self._all.kinds)
 
     def _line(self, role: str, target: str, rows: list[MatrixRow]) -> str:
         mine = [hand for hand in rows if hand.target == target]
@@ -367,6 +437,15 @@ def _bare(command: Command) -> str:
     """What a command without a description can be known by: its name, and what it may be called with."""
     values = [str(value) for schema in command.args.values() for value in schema.get("enum", ())]
     return f"{command.name} {', '.join(values)}" if values else command.name
+
+
+def _reach(row: ReachRow) -> Reach:
+    return Reach(
+        egress=row.egress,
+        credentials=row.credentials,
+        memory_mb_max=row.memory_mb,
+        cpu_seconds_max=row.cpu_seconds,
+    )
 
 
 def _budget(row: BudgetRow) -> Budget:

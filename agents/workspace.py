@@ -38,9 +38,18 @@ def _contents(manifest: Path) -> Iterator[tuple[Path, Path]]:
     yield Path("agents", "team.yaml"), manifest
     for name in _SCRIPTS:
         yield Path(name), _PACKAGED / "demo" / name
+    yield from _scenarios(manifest.stem)
     roles = read_file(manifest, manifest.name, Manifest).value
     folders = [row.folder or row.id for row in roles.roles] if roles else []
     for folder in ("_shared", "presets", *folders):
         for source in sorted((_PACKAGED / folder).rglob("*")):
             if source.is_file() and source.suffix in {".md", ".json"}:
                 yield Path("agents") / source.relative_to(_PACKAGED), source
+
+
+def _scenarios(manifest: str) -> Iterator[tuple[Path, Path]]:
+    """What the team is tested with: scenarios, and the recordings made with this very team."""
+    folder = _PACKAGED / "scenarios"
+    made_with = folder if manifest == "team" else folder / manifest
+    for source in (*sorted(folder.glob("*.yaml")), *sorted(made_with.glob("*.recording.json"))):
+        yield Path("agents", "scenarios", source.name), source

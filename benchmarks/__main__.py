@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.bench import OUT, Scale, remove
 from benchmarks.report import Figure, as_json, exit_code, render, tabulate
-from benchmarks.rows import inquiries, peers, platforms, program, replies, steps
+from benchmarks.rows import definitions, inquiries, memory, peers, platforms, program, replies, steps, tokens
 
 RESULTS: Final = OUT / "results.json"
 
@@ -31,8 +31,11 @@ class Run:
         await self._part("steps", lambda: steps.measure(self.scale))
         await self._part("replies", lambda: replies.measure(self.scale))
         await self._part("program", lambda: program.measure(self.scale))
+        await self._part("tokens", lambda: tokens.measure(self.scale))
+        await self._part("definitions", lambda: definitions.measure(self.scale))
         await self._part("platforms", lambda: platforms.measure(self.scale))
         await self._part("inquiries", lambda: inquiries.measure(self.scale))
+        await self._part("memory", lambda: memory.measure(self.scale))
         if self.scale.peers:
             await self._part("peers", lambda: peers.measure(self.scale))
 

@@ -68,6 +68,7 @@ class Scale:
     approvals: int = 48
     messages: int = 40
     inquiries: int = 100_000
+    memories: int = 100_000
     idle_seconds: float = 8.0
     peers: bool = True
     crowd_seconds: float = 60.0
@@ -77,7 +78,14 @@ class Scale:
     def quick(cls, *, peers: bool) -> Scale:
         """Under a minute, to see that every row comes; its figures are rough."""
         return cls(
-            repeats=1, approvals=16, messages=10, inquiries=5_000, idle_seconds=2.0, peers=peers, crowd_seconds=5
+            repeats=1,
+            approvals=16,
+            messages=10,
+            inquiries=5_000,
+            memories=10_000,
+            idle_seconds=2.0,
+            peers=peers,
+            crowd_seconds=5,
         )
 
 
@@ -88,6 +96,9 @@ class FixedTeam:
         self._team = team
 
     def current(self) -> Team:
+        return self._team
+
+    def of(self, root: str) -> Team:
         return self._team
 
     def reload(self) -> Team:

@@ -91,6 +91,22 @@ TARGETS: Final = (
         bound=50,
         digits=1,
     ),
+    Target(
+        key="memory-search",
+        says="memory search over 100,000 entries",
+        unit=" ms",
+        want=Want.AT_MOST,
+        bound=20,
+        digits=1,
+    ),
+    Target(
+        key="memory-view",
+        says="what a task is shown of as many, at its start",
+        unit=" ms",
+        want=Want.AT_MOST,
+        bound=20,
+        digits=1,
+    ),
     Target(key="reply", says="message in to reply out", unit=" ms", digits=1),
     Target(key="reply-commits", says="commits one after another on that way", unit="", want=Want.AT_MOST, bound=7),
     Target(
@@ -123,8 +139,13 @@ TARGETS: Final = (
     Target(
         key="crowd-tail", says="50 messages a second: p99 / median", unit="x", want=Want.AT_MOST, bound=10, digits=1
     ),
+    Target(key="team-12", says="load and check 12 roles", unit=" ms", want=Want.AT_MOST, bound=150, digits=1),
+    Target(key="team-500", says="load and check 500 roles", unit=" ms", want=Want.AT_MOST, bound=2_000),
+    Target(key="team-look", says="has a file of 500 roles changed?", unit=" ms", digits=1),
     Target(key="first-body", says='first model request for "hello"', unit=" bytes", want=Want.AT_MOST, bound=8191),
     Target(key="prefix", says="the second request keeps the first's prefix", unit="", bound=1),
+    Target(key="prefix-new", says="of the second request, not in the first", unit=" %", want=Want.AT_MOST, bound=20),
+    Target(key="task-tokens", says="a deploy that is approved, three roles, whole", unit=" tokens"),
 )
 """Every row of the table of targets, and the anchors that the ratios are made of."""
 

@@ -10,18 +10,25 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from agents.amending import FileLaws
-from agents.team import FileTeamSource
-from agents.tools import registry
+from agents.connections import PINS, configured
+from agents.redaction import Redactor
+from agents.source import FileTeamSource
+from agents.tools import Equipment, registry
 from agents.tools.commands import CommandResolver
+from agents.tools.fetching import FetchUrl
+from agents.tools.mcp.hub import Hub, Places
+from agents.tools.memory import Notebook
 from agents.tools.spool import Spool
 from bots import platforms, scheduling
 from bots.shelf import WorkspaceShelf
+from bots.version import VERSION
 from core.adapters.models.anthropic import AnthropicModel
 from core.adapters.models.offline import OfflineModel
 from core.adapters.models.openai import OpenAIModel
@@ -29,13 +36,16 @@ from core.adapters.models.resilient import Resilient
 from core.adapters.sqlite.lock import EngineLock
 from core.adapters.sqlite.store import SqliteStore
 from core.adapters.system import LocalBus, SystemClock, SystemIds
+from core.model.editions import Edition
 from core.model.errors import ConfigError, StoreRefusedError, TerminalError
 from core.model.team import Team
 from core.model.unit import SetMeta, Unit
 from core.ports import ModelProvider, Platform, Tool
+from core.runtime import reloading
 from core.runtime.context import Context
 from core.runtime.engine import Engine
 from core.runtime.intake import StoreIntake
+from core.runtime.reminders import StoreReminders
 from core.runtime.status import Status
 
 
@@ -152,30 +162,49 @@ def write_environment(workspace: Workspace, settings: Mapping[str, str]) -> None
 def models_of(
     environ: Mapping[str, str], clock: SystemClock, ids: SystemIds, on_wait: Callable[[str, str], None]
 ) -> dict[str, ModelProvider]:
-    """Every vendor there is a key for, and the model that needs none. `on_wait` hears (task, line) before each wait."""
+    """Every vendor there is a key for, and those that need none: the built-in model, and OpenAI's way of speaking, for
+    servers of one's own. `on_wait` hears (task, line) before each wait.
+    """
     models: dict[str, ModelProvider] = {"offline": OfflineModel()}
     if key := environ.get("ANTHROPIC_API_KEY"):
         anthropic = AnthropicModel(key, base_url=environ.get("ANTHROPIC_BASE_URL"))
         models["anthropic"] = Resilient(anthropic, clock, ids, on_wait=on_wait)
-    base_url = environ.get("OPENAI_BASE_URL")
-    if (key := environ.get("OPENAI_API_KEY", "")) or base_url:
-        models["openai"] = Resilient(OpenAIModel(key, base_url=base_url), clock, ids, on_wait=on_wait)
+    openai = OpenAIModel(environ.get("OPENAI_API_KEY", ""), base_url=environ.get("OPENAI_BASE_URL"))
+    models["openai"] = Resilient(openai, clock, ids, on_wait=on_wait)
     return models
 
 
 class House:
     """An opened workspace. `Reads` and `intake` always; an engine only for who holds the lock."""
 
-    def __init__(self, workspace: Workspace, environ: Mapping[str, str], store: SqliteStore) -> None:
+    def __init__(
+        self, workspace: Workspace, environ: Mapping[str, str], store: SqliteStore, held: Edition | None = None
+    ) -> None:
         self.workspace = workspace
         self.environ = environ
         self.store = store
         self.clock = SystemClock()
         self.ids = SystemIds()
         self.bus = LocalBus()
-        self.teams = FileTeamSource(workspace.root, environ=environ)
+        self.teams = FileTeamSource(workspace.root, environ=environ, held=held)
         self.intake = StoreIntake(store, self.bus)
         self.shelf = WorkspaceShelf(workspace.files)
+        self.outside = Hub(
+            partial(configured, workspace.root),
+            Places(folder=workspace.root / PINS, environ=environ),
+            self.clock,
+            version=lambda: self.teams.current().version,
+        )
+        self.redact = Redactor(environ)
+        self._equipment = Equipment(
+            workspace=workspace.root,
+            spool=Spool(workspace.spool),
+            environ=environ,
+            notebook=Notebook(keeper=store, clock=self.clock, redact=self.redact),
+            outside=self.outside,
+            reminders=StoreReminders(store, self.clock, self.bus),
+            fetch=FetchUrl(agent=f"Signoff/{VERSION}"),
+        )
         self._tools: dict[str, Mapping[str, Tool]] = {}
         self._status: Status | None = None
 
@@ -186,7 +215,7 @@ class House:
         settings = read_environment(workspace, environ)
         store = await SqliteStore.open(workspace.database, SystemClock())
         try:
-            return cls(workspace, settings, store)
+            return cls(workspace, settings, store, await reloading.held(store.read))
         except BaseException:
             await store.close()
             raise
@@ -220,7 +249,7 @@ class House:
         """An engine on this workspace. Hold the lock: every lease of an earlier boot is void from here on.
         Raises ConfigError (TeamErrors) for schedules that are wrong.
         """
-        schedules = scheduling.schedules_of(self.workspace.root, self.teams.current(), self.store, self.clock)
+        schedules = scheduling.Rota(self.workspace.root, self.teams.current, self.store, self.clock)
         boot = await self.store.new_boot()
         context = Context(
             store=self.store,
@@ -228,6 +257,7 @@ class House:
             ids=self.ids,
             bus=self.bus,
             teams=self.teams,
+            drafts=self.teams,
             laws=FileLaws(self.workspace.root, self.teams, self.workspace.backups),
             resolver=CommandResolver(self.workspace.root, self.teams.current),
             models=models_of(self.environ, self.clock, self.ids, self._wait_for_model),
@@ -237,7 +267,7 @@ class House:
             secret=await self._secret(),
             holder=f"{boot}:{os.getpid()}",
         )
-        engine = Engine(context, sources={"schedules": schedules.run} if schedules else None)
+        engine = Engine(context, sources={"mcp": self.outside.run, "schedules": schedules.run})
         self._status = engine.status
         await engine.keep_definition()
         self.store.watch(self._wake)
@@ -254,7 +284,7 @@ class House:
 
     def _tools_of(self, team: Team) -> Mapping[str, Tool]:
         if team.version not in self._tools:
-            self._tools[team.version] = registry(self.workspace.root, team, Spool(self.workspace.spool))
+            self._tools[team.version] = registry(self._equipment, team)
         return self._tools[team.version]
 
     async def _secret(self) -> str:

@@ -58,19 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(parsed: argparse.Namespace) -> int:
-    from bots.commands import keeping
-
     match parsed.command:
-        case "init":
-            return keeping.init(parsed)
-        case "check":
-            return keeping.check(parsed)
-        case "logs":
-            return keeping.logs(parsed)
-        case "backup":
-            return keeping.backup(parsed)
-        case "restore":
-            return keeping.restore(parsed)
+        case "init" | "check" | "logs" | "backup" | "restore":
+            return _keep(parsed)
+        case "test":
+            from bots.commands import testing
+
+            return testing.test(parsed)
         case "doctor":
             from bots.commands import doctor
 
@@ -83,10 +77,26 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import people
 
             return people.people(parsed)
+        case "agents":
+            from bots.commands import agents
+
+            return agents.agents(parsed)
+        case "memory":
+            from bots.commands import remembering
+
+            return remembering.memory(parsed)
+        case "bulletin":
+            from bots.commands import remembering
+
+            return remembering.bulletin(parsed)
         case "policy":
             from bots.commands import policy
 
             return policy.policy(parsed)
+        case "mcp":
+            from bots.commands import mcp
+
+            return mcp.mcp(parsed)
         case "audit":
             from bots.commands import auditing
 
@@ -99,6 +109,10 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import looking
 
             return looking.look(parsed)
+        case "reminders":
+            from bots.commands import reminders
+
+            return reminders.reminders(parsed)
         case "say":
             from bots.commands import saying
 
@@ -107,6 +121,22 @@ def _command(parsed: argparse.Namespace) -> int:
             from bots.commands import ordering
 
             return ordering.order(parsed)
+
+
+def _keep(parsed: argparse.Namespace) -> int:
+    from bots.commands import keeping
+
+    match parsed.command:
+        case "init":
+            return keeping.init(parsed)
+        case "check":
+            return keeping.check(parsed)
+        case "logs":
+            return keeping.logs(parsed)
+        case "backup":
+            return keeping.backup(parsed)
+        case _:
+            return keeping.restore(parsed)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -1,20 +1,25 @@
 """The workspace's schedules, read with the team's reader and checked against its roles.
 
-Law: a workspace without schedules pays nothing for them: neither `schedules` nor apscheduler is imported.
+Law: a workspace with nothing to start by itself pays nothing for it: neither `schedules` nor apscheduler is imported.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.model.errors import ConfigError
 from core.model.team import Team
-from core.ports import Clock, Store
+from core.ports import Clock, Intake, Store
 
 if TYPE_CHECKING:
     from schedules.firing import Schedules
-    from schedules.load import Surroundings
+    from schedules.load import Schedule, Surroundings
+
+SLEEP_SECONDS_MAX = 30.0
+"""For so long a changed team may go unnoticed here."""
 
 
 def check(workspace: Path) -> list[ConfigError]:
@@ -35,10 +40,48 @@ def check(workspace: Path) -> list[ConfigError]:
     return errors
 
 
-def schedules_of(workspace: Path, team: Team, store: Store, clock: Clock) -> Schedules | None:
-    """The loop that fires them; None when there are none. Raises TeamErrors."""
+class Rota:
+    """The loop that starts work with nobody asking: the workspace's schedules, and what roles do unasked. It follows
+    the team that is in force; what it needs is imported when there is something to start.
+    """
+
+    def __init__(self, workspace: Path, teams: Callable[[], Team], store: Store, clock: Clock) -> None:
+        """Raises TeamErrors for schedules that are wrong."""
+        self._teams = teams
+        self._store = store
+        self._clock = clock
+        self._written = _written(workspace, teams())
+        self._made_for = ""
+        self._schedules: Schedules | None = None
+
+    async def run(self, intake: Intake) -> None:
+        """For ever."""
+        while True:
+            await self._clock.sleep(await self.sweep(intake))
+
+    async def sweep(self, intake: Intake) -> float:
+        """Start what is due. Returns how long nothing will be, in seconds, at most SLEEP_SECONDS_MAX."""
+        team = self._teams()
+        if team.version != self._made_for:
+            self._schedules = await asyncio.to_thread(self._made, team)
+            self._made_for = team.version
+        seconds = await self._schedules.sweep(intake) if self._schedules is not None else SLEEP_SECONDS_MAX
+        return min(seconds, SLEEP_SECONDS_MAX)
+
+    def _made(self, team: Team) -> Schedules | None:
+        if not self._written and not any(role.beats for role in team.roles.values()):
+            return None
+        from schedules.calendar import ScheduleCalendar  # noqa: PLC0415 - as the law says
+        from schedules.firing import Schedules  # noqa: PLC0415
+        from schedules.heartbeats import schedules_of  # noqa: PLC0415
+
+        schedules = (*self._written, *schedules_of(team))
+        return Schedules(schedules, ScheduleCalendar(schedules), self._store, self._clock)
+
+
+def _written(workspace: Path, team: Team) -> tuple[Schedule, ...]:
     if not _any_files(workspace):
-        return None
+        return ()
     from agents.manifest import read_file  # noqa: PLC0415 - as the law says
     from agents.team import TeamErrors  # noqa: PLC0415
     from schedules.load import load  # noqa: PLC0415
@@ -46,12 +89,7 @@ def schedules_of(workspace: Path, team: Team, store: Store, clock: Clock) -> Sch
     schedules, errors = load(workspace, read_file, _around(team.name, team.zone, tuple(team.roles)))
     if errors:
         raise TeamErrors(tuple(errors))
-    if not schedules:
-        return None
-    from schedules.calendar import ScheduleCalendar  # noqa: PLC0415
-    from schedules.firing import Schedules  # noqa: PLC0415
-
-    return Schedules(schedules, ScheduleCalendar(schedules), store, clock)
+    return schedules
 
 
 def _any_files(workspace: Path) -> bool:

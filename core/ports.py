@@ -9,15 +9,18 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from core.model import unit as u
+from core.model.editions import Edition
 from core.model.errors import RetryableError, TerminalError
 from core.model.events import Attachment, Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
 from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Vote
+from core.model.memory import Memory, Place, Secrecy
 from core.model.signals import Signal
-from core.model.team import AccountLink, AllowRule, Amendment, Json, ModelSpec, Team, ToolSpec
+from core.model.team import AccountLink, AllowRule, Amendment, Json, ModelSpec, Reach, Team, ToolSpec
 from core.model.unit import Answer, ClaimEffects, ClaimPosts, LeasedEffect, LeasedPost, StoredEvent, Unit
 from core.model.views import InquiryCard, Post
-from core.model.work import Entry, Picture, Reply, Said, Task, ToolResult
+from core.model.work import Entry, Picture, Reply, Said, Task, ToolResult, VendorTurn
+from core.rules.reminders import Reminder
 
 
 class Clock(Protocol):
@@ -163,6 +166,35 @@ class Reads(Protocol):
     async def facts(self, prefix: str, limit: int = 1000) -> tuple[tuple[str, str], ...]:
         """Facts whose names begin so and that are not empty, by name."""
 
+    async def memories(self, places: tuple[Place, ...], limit: int = 1000) -> tuple[Memory, ...]:
+        """What is remembered there and in use, the latest first."""
+
+    async def memory_view(
+        self, places: tuple[Place, ...], classes: tuple[Secrecy, ...], facts_max: int, since_ms: int, limit: int = 200
+    ) -> tuple[Memory, ...]:
+        """What a task may be shown of it when it begins: the newest facts, of the board those since then, and what is
+        more than facts. Nothing an untrusted task wrote.
+        """
+
+    async def memories_found(
+        self, words: tuple[str, ...], places: tuple[Place, ...], classes: tuple[Secrecy, ...], limit: int
+    ) -> tuple[Memory, ...]:
+        """What is in use there and holds all these words (as `words_of` spells them), the last written first; of many
+        words, or where nothing has all: what holds the most of them, among the last written that hold any.
+        """
+
+    async def memories_like(self, prefix: str) -> tuple[Memory, ...]:
+        """At most 10 whose ids start so, in use or not."""
+
+    async def memories_of(self, person: str, limit: int = 1000) -> tuple[Memory, ...]:
+        """What comes from a person or is about them, in use or not, the latest first."""
+
+    async def memories_archived(self, place: Place, limit: int = 1000) -> tuple[Memory, ...]:
+        """What is out of use there, the latest first."""
+
+    async def memories_spent(self, before_ms: int, limit: int) -> tuple[str, ...]:
+        """Ids of what has run out, and of what is out of use and was written before then."""
+
     async def unsealed(self, limit: int) -> tuple[u.Audit, ...]:
         """Audit rows not yet linked, in the order they were committed."""
 
@@ -201,6 +233,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[tuple[str, str, dict[str, Json]], ...] = ()  # id, name, arguments
     results: tuple[tuple[str, str, bool], ...] = ()
     pictures: tuple[tuple[str, Picture], ...] = ()  # what results show, by use id
+    verbatim: VendorTurn | None = None  # an assistant turn as its vendor wrote it
 
     def blind(self, uses: Collection[str], line: str) -> Message:
         """Without these uses' pictures: their results end with this line instead."""
@@ -235,6 +268,11 @@ class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     attempt: str
     seconds_max: int
+    root: str = ""
+    conversation: Conversation | None = None  # where the work was asked for
+    asked_by: tuple[str, ...] = ()  # the people who led here, by id
+    untrusted: bool = False  # its task has read what came from outside
+    reach: Reach = Reach()
     again: bool = False  # an earlier try was started and its outcome is unknown: look it up, or run it again
 
 
@@ -258,6 +296,18 @@ class Tool(Protocol):
 
     async def cancel(self, attempt: str) -> None:
         """Stop a run that is under way; its `run` then returns."""
+
+
+class Reminders(Protocol):
+    """Where a tool has a reminder kept until it is due."""
+
+    def now_ms(self) -> int:
+        """UTC, milliseconds since 1970."""
+
+    async def add(self, reminder: Reminder) -> str:
+        """Keep it over restarts: "", or why not, in words. The same id again is the same reminder. Raises
+        StoreFullError.
+        """
 
 
 class Resolver(Protocol):
@@ -323,6 +373,16 @@ class Platform(Protocol):
         """
         raise RetryableError(f"{self.name} knows no roles")
 
+    def direct(self, account: str) -> Conversation | None:
+        """Where the team speaks with this account alone, as `send` takes it; None where it cannot, or the account is of
+        another platform. Pure: the same before every connection.
+        """
+        return None
+
+    def is_private(self, conversation: Conversation) -> bool:
+        """Whether the team and one account are alone in a conversation, as events name it or `direct` does. Pure."""
+        return False
+
     async def fetch(self, file: Attachment) -> bytes:
         """A file somebody sent. Raises RetryableError, TerminalError (too large, gone)."""
         raise TerminalError(f"{self.name} keeps no files")
@@ -379,8 +439,37 @@ class TeamSource(Protocol):
     def current(self) -> Team:
         """The newest that is valid."""
 
+    def of(self, root: TaskId) -> Team:
+        """The one that a new request works by: during a rollout a share of them gets the candidate."""
+        return self.current()
+
     def parse(self, blob: bytes) -> Team:
         """A stored one."""
+
+
+class Drafts(Protocol):
+    """The files that define the team, and what of them is in force. All but `edition` and `adopt` may take a while."""
+
+    def edition(self) -> Edition:
+        """What is in force."""
+
+    def stamp(self) -> str:
+        """Another one whenever a file may have changed: a look at each, no reading."""
+
+    def read_at(self) -> str:
+        """The stamp just before they were read last; "" while what they said is not what is in force."""
+
+    def draft(self) -> Edition:
+        """What the files say now. Raises ConfigError, a line for each thing that is wrong."""
+
+    def adopt(self, edition: Edition) -> None:
+        """It is in force from now on."""
+
+    def diff(self, before: Edition, after: Edition) -> str:
+        """Everything in which they differ, for people; "" for nothing."""
+
+    def keep(self, at_ms: int) -> None:
+        """Keep what the files said when they were read last, role by role, for whoever looks back."""
 
 
 class Laws(Protocol):

@@ -78,3 +78,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("proved")
         for text in told:
             terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def unlogged(monkeypatch):
+    """The program runs in this process: its log is for a whole process, and would outlive the test."""
+    from bots.commands import mcp, place
+
+    for module in (mcp, place):
+        monkeypatch.setattr(module, "set_up_log", lambda *_, **__: None)

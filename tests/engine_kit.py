@@ -19,6 +19,7 @@ from core.adapters.memory import MemoryStore
 from core.adapters.models.scripted import Rule, Script, ScriptedModel
 from core.adapters.system import LocalBus
 from core.model import unit as u
+from core.model.effects import RunTool
 from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.events import (
     Attachment,
@@ -33,7 +34,7 @@ from core.model.events import (
 from core.model.inquiries import Inquiry
 from core.model.team import EffectClass, Person, Team, Tier, ToolSpec
 from core.model.views import Answer, DecidedCard, InquiryCard, Line, Post, StatusLine, Trouble
-from core.model.work import Entry, Failure, RunTool, Task, ToolResult
+from core.model.work import Entry, Failure, Task, ToolResult
 from core.ports import Health, Intake, ModelProvider, Sending, Workplace
 from core.rules import words
 from core.runtime.context import Context
@@ -55,6 +56,18 @@ def person(name: str, role: str = "approver") -> Person:
 
 YOU, BOB, CAROL = person("you", "owner"), person("bob"), person("carol")
 MIA, VIC = person("mia", "member"), person("vic", "viewer")
+
+
+def in_private(account: str) -> Conversation:
+    """Where posts for one account alone go."""
+    platform, _, user = account.partition(":")
+    return Conversation(platform=platform, account="alone", channel=f"@{user}")
+
+
+def dm(account: str) -> Conversation:
+    """The same place as events name it: nobody can tell whose it is."""
+    platform, _, user = account.partition(":")
+    return Conversation(platform=platform, account="dm", channel=f"D-{user}")
 
 
 def company(*people: Person, **changes: Any) -> Team:
@@ -140,6 +153,7 @@ class Platform(ports.Platform):
         self.name = name
         self.parts_n = 1
         self.held: dict[str, frozenset[str]] = {}  # roles by account
+        self.alone: set[str] = set()  # accounts that can be written to in private
         self.files: dict[str, bytes] = {}  # by reference
         self.state = Health()
         self.messages: dict[str, list[Post]] = {}  # by receipt, with every edit
@@ -170,6 +184,12 @@ class Platform(ports.Platform):
         if account not in self.held:
             raise RetryableError("cannot be asked now")
         return self.held[account]
+
+    def direct(self, account: str) -> Conversation | None:
+        return in_private(account) if account in self.alone else None
+
+    def is_private(self, conversation: Conversation) -> bool:
+        return conversation.account in {"alone", "dm"}
 
     async def fetch(self, file: Attachment) -> bytes:
         if self.troubles and (trouble := self.troubles.pop(0)):
@@ -256,6 +276,9 @@ class Teams:
         self.team = team
 
     def current(self) -> Team:
+        return self.team
+
+    def of(self, root: str) -> Team:
         return self.team
 
     def parse(self, blob: bytes) -> Team:

@@ -50,6 +50,7 @@ DELEGATE = tool(
         "success_criteria": _LIST,
         "context": _TEXT,
         "limits": _TEXT,
+        "deadline_minutes": {"type": "integer"},
         "requires_approval": {"type": "boolean"},
         "task": _TEXT,
         "answer": _TEXT,

@@ -9,13 +9,16 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect as kinds
 
-from core.model import events, inquiries, signals, team, unit, views, work
+from agents import versions
+from agents.tools.mcp import pins
+from core.model import editions, effects, events, inquiries, memory, signals, team, unit, views, work
+from core.rules import conversation, reminders
 from core.runtime import handover, linking
 
 TAGGED: tuple[type, ...] = (
     *get_args(events.Event),
     *get_args(work.Entry),
-    *get_args(work.Effect),
+    *get_args(effects.Effect),
     *get_args(signals.Errand),
     *get_args(views.View),
     views.Post,
@@ -28,10 +31,16 @@ TAGGED: tuple[type, ...] = (
     inquiries.Delivery,
     inquiries.Action,
     unit.Audit,
+    memory.Memory,
     team.AccountLink,
     team.Absence,
+    editions.EditionNote,
+    versions.RoleVersion,
+    pins.Pin,
     linking.Code,
+    reminders.Reminder,
     handover.Handed,
+    conversation.Summary,
 )
 """Every struct that names its version in its tag."""
 

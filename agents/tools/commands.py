@@ -1,23 +1,25 @@
 """run_command: the commands team.yaml names, and nothing else; no shell.
 
-Law: what runs is the argv of the manifest with argument texts in its places, in files/<role>, with a clean environment,
-and only while the program's bytes are those that were looked at. Whether it ran is the spool's word alone.
+Law: what runs is the argv of the manifest with argument texts in its places, in files/<role>, with a clean environment
+and its role's credentials, within its role's limits, and only while the program's bytes are those that were looked at.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, assert_never
 
-from agents.tools import programs, spool
+from agents.tools import credentials, programs, spool
 from agents.tools.control import shape
 from agents.tools.files import Files, RefusedError
+from agents.tools.marks import run_marked
+from agents.tools.supervised import LOOK_FIRST, Job, Supervised, failed, limit_hit, limits_of
+from agents.tools.written import program_now
 from core.model.errors import TerminalError
-from core.model.team import Command, EffectClass, Json, Team, Tier, ToolSpec
-from core.model.work import Failure, ToolResult
-from core.ports import UnknownOutcomeError, Workplace
+from core.model.team import Command, EffectClass, Json, Reach, Team, Tier, ToolSpec
+from core.model.work import ToolResult
+from core.ports import Workplace
 from core.rules.actions import RUN_COMMAND, argv_of, schema_of, text_of
 from core.rules.schema import check_arguments
 
@@ -36,7 +38,9 @@ def spec(commands: Mapping[str, Command]) -> ToolSpec:
             # Two commands may mean different things by one name: the tool checks by the command's own schema.
             arguments[name] = schema if arguments.get(name, schema) == schema else {}
     needed = tuple(name for name in arguments if all(name in _required(command) for command in commands.values()))
-    lines = "\n".join(f"{name}: {command.about}{_args(command)}" for name, command in commands.items())
+    lines = "\n".join(
+        f"{name}: {command.about}{_args(command)} [{command.tier.value}]" for name, command in commands.items()
+    )
     return ToolSpec(
         name=NAME,
         about=f"Run one of these commands:\n{lines}" if lines else "Run a command of team.yaml",
@@ -67,9 +71,12 @@ class CommandResolver:
         self._team = team
 
     def fingerprint(self, tool: str, arguments: dict[str, Any]) -> str:
-        """`sha256:<hex>` of the program a command names, "" for other tools. Raises TerminalError."""
+        """`sha256:<hex>` of the program a command names; of a tool that people wrote its file, as it is now, as its
+        spec has it; "" for other tools. Raises TerminalError.
+        """
         if tool != NAME:
-            return ""
+            spec = self._team().tools.get(tool)
+            return program_now(self._workspace, spec.program) if spec is not None and spec.program else ""
         command = self._team().commands.get(str(arguments.get("command")))
         if command is None:
             raise TerminalError(f"no command {arguments.get('command')!r}", "name one of team.yaml")
@@ -79,11 +86,14 @@ class CommandResolver:
 class RunCommand:
     """Implements ports.Tool. One attempt runs its command at most once, however often `run` is called for it."""
 
-    def __init__(self, workspace: Path, team: Team, runs: spool.Spool) -> None:
+    def __init__(
+        self, workspace: Path, team: Team, runs: spool.Spool, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._workspace = workspace.absolute()
         self._team = team
-        self._spool = runs
+        self._supervised = Supervised(runs)
         self._files = Files(workspace)
+        self._environ = environ or {}
 
     @property
     def spec(self) -> ToolSpec:
@@ -97,54 +107,21 @@ class RunCommand:
 
     async def run(self, arguments: dict[str, Any], place: Workplace) -> ToolResult:
         """Start it, or find out what an earlier try came to. Raises UnknownOutcomeError, OSError."""
-        name, attempt = str(arguments.get("command")), place.attempt
-        if place.again:
-            look = await asyncio.to_thread(self._spool.look, attempt)
-            lost = isinstance(look, spool.Unknown) and self._may_rerun(name)
-            if not lost and not isinstance(look, spool.NotStarted):
-                return await self._outcome(name, attempt)
-            attempt = _second(attempt)  # the first is over: it will certainly never run from here on
-        try:
-            command = await asyncio.to_thread(self._build, arguments, place)
-        except RefusedError as refused:
-            return await self._unless_ran(name, attempt, place, refused)
-        try:
-            await self._spool.start(attempt, command)
-        except OSError as error:
-            return _failed(f"{name} did not start", str(error), "it did not run: try once more, or hand off")
-        return await self._outcome(name, attempt)
+        name = str(arguments.get("command"))
+        command = self._team.commands.get(name)
+        mask = credentials.mask_of(place, self._environ)
+        job = Job(
+            name=name,
+            build=lambda: self._build(arguments, place),
+            told=lambda ended, output: _result(name, ended, mask.hide(output), place.reach),
+            effect=command.effect if command else EffectClass.ONCE,
+        )
+        outside = command is not None and command.untrusted
+        return await run_marked(self._files.marks, place, lambda: self._supervised.run(job, place), declared=outside)
 
     async def cancel(self, attempt: str) -> None:
         """SIGTERM, then SIGKILL; what has not started will not."""
-        await self._spool.cancel(attempt)
-        await self._spool.cancel(_second(attempt))
-
-    def _may_rerun(self, name: str) -> bool:
-        """Its class says that a second run does no harm (ENGINE.md, pitfall 2); the key in SIGNOFF_KEY stays."""
-        command = self._team.commands.get(name)
-        return command is not None and command.effect in {EffectClass.READ, EffectClass.IDEMPOTENT}
-
-    async def _unless_ran(self, name: str, attempt: str, place: Workplace, refused: RefusedError) -> ToolResult:
-        """A second try may have run before the engine stopped, and the program may be gone since."""
-        if place.again:
-            look = await asyncio.to_thread(self._spool.look, attempt)
-            if not isinstance(look, spool.NotStarted):
-                return await self._outcome(name, attempt)
-        return ToolResult(failure=refused.failure)
-
-    async def _outcome(self, name: str, attempt: str) -> ToolResult:
-        try:
-            ended = await self._spool.wait(attempt)
-        except spool.AttemptLostError as lost:
-            match lost.look:
-                case spool.Unknown():
-                    raise UnknownOutcomeError(f"{name} was started and left no record of its end") from lost
-                case spool.NotStarted():
-                    return _failed(f"{name} did not start", "its supervisor ended first", "it did not run: try again")
-                case _:
-                    assert_never(lost.look)
-        output = await asyncio.to_thread(self._spool.output, attempt)
-        return _result(name, ended, output)
+        await self._supervised.cancel(attempt)
 
     def _build(self, arguments: dict[str, Any], place: Workplace) -> spool.Command:
         command = self._allowed(str(arguments.get("command")), place.role)
@@ -156,10 +133,11 @@ class RunCommand:
             return spool.Command(
                 argv=(str(program), *argv_of(command, args)[1:]),  # the very words the approver saw
                 cwd=home,
-                env={"PATH": programs.SYSTEM_PATH, "HOME": home, "LANG": "C.UTF-8", "SIGNOFF_KEY": place.attempt},
+                env=credentials.environment(home, place, self._environ),
                 executable_digest=digest,
                 seconds_max=min(command.seconds_max, place.seconds_max),
                 output_bytes_max=OUTPUT_BYTES_MAX,
+                limits=limits_of(place.reach),
             )
         except (TerminalError, OSError, ValueError) as error:
             what = f"{command.name} cannot run"
@@ -171,10 +149,6 @@ class RunCommand:
             ours = f"your commands: {', '.join(allowed) or 'none'}"
             raise RefusedError(f"no command {name!r}", "it is not one of yours", ours)
         return self._team.commands[name]
-
-
-def _second(attempt: str) -> str:
-    return f"{attempt}.again"
 
 
 def _program(workspace: Path, command: Command) -> Path:
@@ -211,27 +185,24 @@ def _allowed_values(name: str, schema: Mapping[str, Json]) -> str:
     return f"{name} ({', '.join(map(text_of, schema['enum']))})" if "enum" in schema else name
 
 
-def _result(name: str, ended: spool.Exit, output: str) -> ToolResult:
+def _result(name: str, ended: spool.Exit, output: str, reach: Reach) -> ToolResult:
     tail = "\n".join(output.rstrip().splitlines()[-_TAIL_LINES:])[-_TAIL_CHARS:]
-    look = "look at what it did before you act again"
+    if limit := limit_hit(ended, output, reach):
+        return failed(f"{name} was ended by a limit: {limit}", tail or "it said nothing", f"do less; {LOOK_FIRST}")
     match ended.reason:
         case "exited" if ended.code == 0:
             cut = f"\n… cut: {ended.bytes_total} bytes in all" if ended.truncated else ""
             shown = output if len(output) <= TEXT_CHARS_MAX else f"{output[: TEXT_CHARS_MAX // 2]}\n…\n{tail}"
             return ToolResult(text=f"{name}: exit 0 after {ended.seconds:.1f} s\n{shown}{cut}")
-        case "exited":
+        case "exited" | "limit":
             how = f"exit {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
-            return _failed(f"{name} failed: {how}", tail or "it said nothing", look)
+            return failed(f"{name} failed: {how}", tail or "it said nothing", LOOK_FIRST)
         case "timeout":
-            return _failed(f"{name} was stopped after {ended.seconds:.0f} s", tail or "it said nothing", look)
+            return failed(f"{name} was stopped after {ended.seconds:.0f} s", tail or "it said nothing", LOOK_FIRST)
         case "cancelled":
             ran = ended.code is not None or ended.signal is not None
-            return _failed(f"{name} was cancelled", tail or ("it had begun" if ran else "it did not run"), look)
+            return failed(f"{name} was cancelled", tail or ("it had begun" if ran else "it did not run"), LOOK_FIRST)
         case "refused" | "failed_to_start":
-            return _failed(f"{name} did not run", ended.message, "hand this off: a person must look at the program")
+            return failed(f"{name} did not run", ended.message, "hand this off: a person must look at the program")
         case _:
             assert_never(ended.reason)
-
-
-def _failed(what: str, why: str, recovery: str) -> ToolResult:
-    return ToolResult(failure=Failure(what=what, why=why, recovery=recovery))

@@ -48,12 +48,13 @@ Poll: TypeAlias = Callable[[float], Awaitable[object]]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Resource limits of the command and each of its children; None leaves the engine's own."""
+    """Resource limits of the command and each of its children; None leaves the engine's own. No core is ever dumped."""
 
     cpu_seconds_max: int | None = None
     memory_bytes_max: int | None = None
     file_bytes_max: int | None = None
     files_open_max: int | None = None
+    processes_max: int | None = None  # of all together, as is the memory: on Linux only
 
     def by_name(self) -> dict[str, int]:
         """Return the limits that are set, by the names of setrlimit(2)."""
@@ -63,12 +64,16 @@ class Limits:
             "RLIMIT_FSIZE": self.file_bytes_max,
             "RLIMIT_NOFILE": self.files_open_max,
         }
-        return {name: most for name, most in limits.items() if most is not None}
+        return {"RLIMIT_CORE": 0} | {name: most for name, most in limits.items() if most is not None}
+
+    def together(self) -> dict[str, int | None]:
+        """Return what is watched over all processes of the command."""
+        return {"processes_max": self.processes_max, "memory_bytes_max": self.memory_bytes_max}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run: no shell, nothing on stdin, this environment and no other (but for SIGNOFF_ATTEMPT).
+    """What to run: no shell, `stdin` to read, this environment and no other (but for SIGNOFF_ATTEMPT).
 
     `argv[0]` is the absolute path of the executable, and `executable_digest` its digest when the run was allowed.
     """
@@ -80,6 +85,7 @@ class Command:
     seconds_max: float
     output_bytes_max: int
     limits: Limits = Limits()
+    stdin: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not run as meant, with ValueError."""
@@ -94,13 +100,14 @@ class Command:
             raise ValueError("seconds_max and output_bytes_max are positive and finite")
 
 
-Reason = Literal["exited", "timeout", "cancelled", "refused", "failed_to_start"]
+Reason = Literal["exited", "timeout", "cancelled", "limit", "refused", "failed_to_start"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
     """How an attempt ended. `refused` and `failed_to_start`: it did not run, and `message` says why.
 
+    `limit`: all its processes together took too much, and `message` says of what (confines.MEMORY, PROCESSES).
     `cancelled` with neither code nor signal: it was cancelled before it ran. Otherwise exactly one of the two is set.
     `reason` says what the supervisor did: a command may answer a `timeout` by exiting with code 0.
     """
@@ -241,7 +248,8 @@ class Spool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if any((directory / name).exists() for name in (STARTED, VOID, EXIT)):
                 return
-            request = asdict(command) | {"env": dict(command.env), "limits": command.limits.by_name()}
+            limits = {"limits": command.limits.by_name(), "watch": command.limits.together()}
+            request = asdict(command) | {"env": dict(command.env)} | limits
             supervisor.write_durably(str(directory), REQUEST, json.dumps(request).encode())
             try:
                 self._supervisors.add(_spawn(directory, lock))

@@ -10,10 +10,11 @@ starts this program and however often, and after a crash the first of these that
     none of them   it did certainly not run
 
 This is a program of its own, standard library only, run as `python -I -S -X utf8 supervisor.py DIRECTORY`. It imports
-nothing of ours, and `pathlib` neither, so that it starts in a few milliseconds. It is no sandbox: the command runs as
-the same user. On Linux no descendant outlives it (child subreaper). Elsewhere one that leaves the process group does.
+`confines` beside it and nothing else of ours, and `pathlib` neither, so that it starts in a few milliseconds. It is no
+sandbox: the command runs as the same user. On Linux no descendant outlives it (child subreaper). Elsewhere one that
+leaves the process group does.
 """
-# ruff: noqa: PTH105, PTH108, PTH110, PTH118, PTH119, PTH123, PTH208
+# ruff: noqa: PTH100, PTH105, PTH108, PTH110, PTH118, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -23,11 +24,16 @@ import fcntl
 import hashlib
 import json
 import os
-import resource
 import select
 import signal
 import sys
 import time
+
+if __package__:
+    from agents.tools import confines
+else:  # as a program: our own folder last, so that nothing in it stands for a library
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import confines  # type: ignore[import-not-found, no-redef]
 
 TYPE_CHECKING = False  # known to type checkers; the import would cost a tenth of the start
 if TYPE_CHECKING:
@@ -49,7 +55,7 @@ LOCK_FD = 3  # where the engine leaves the lock it already holds: it is never fr
 
 _LINUX: bool = sys.platform == "linux"
 _GRACE_SECONDS = 2.0
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 _CLEAR_SECONDS_MAX = 5.0
 _DRAIN_SECONDS_MAX = 1.0
 _RECORD_SECONDS_MAX = 60.0
@@ -187,7 +193,8 @@ class Output:
 class Command:
     """A child that is forked and held: it becomes the command when released, and ends unrun when we die before that."""
 
-    def __init__(self, request: Record, attempt: str) -> None:
+    def __init__(self, request: Record, directory: str) -> None:
+        given = confines.stdin_of(request.get("stdin", ""), directory)
         self.output_fd, output = os.pipe()
         self.trouble_fd, trouble = os.pipe()
         gate, self._gate = os.pipe()
@@ -196,8 +203,8 @@ class Command:
         self.pid = os.fork()
         if self.pid == 0:
             os.close(self._gate)
-            _become(request, attempt, supervisor, (gate, output, trouble))
-        for fd in (gate, output, trouble):
+            _become(request, os.path.basename(directory), supervisor, (gate, given, output, trouble))
+        for fd in (gate, given, output, trouble):
             os.close(fd)
         for fd in (self.output_fd, self.trouble_fd):
             os.set_blocking(fd, False)
@@ -225,7 +232,7 @@ class Command:
     def kill(self) -> None:
         """Kill the group and, where we are the reaper of orphans, every other descendant."""
         self.signal(signal.SIGKILL)
-        for pid in _descendants():
+        for pid in confines.descendants():
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
@@ -251,23 +258,22 @@ class Command:
                 self._status = status
 
 
-def _become(request: Record, attempt: str, supervisor: int, fds: tuple[int, int, int]) -> NoReturn:
+def _become(request: Record, attempt: str, supervisor: int, fds: tuple[int, int, int, int]) -> NoReturn:
     """In the child: wait for the release, become the command, or tell why not. Nothing here may return."""
-    gate, output, trouble = fds
+    gate, given, output, trouble = fds
     try:
         os.setpgid(0, 0)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != supervisor or os.read(gate, 1) != b"1":
             os._exit(127)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(given, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.chdir(request["cwd"])
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGPIPE, signal.SIGHUP, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        for name, most in request["limits"].items():
-            resource.setrlimit(getattr(resource, name), (most, most))
+        confines.limit_self(request["limits"])
         os.execve(request["argv"][0], request["argv"], {**request["env"], MARKER: attempt})  # noqa: S606 - no shell: that is the point
     except BaseException as error:  # noqa: BLE001 - told to the parent, which records it
         os.write(trouble, f"{type(error).__name__}: {error}".encode(errors="replace")[:2000])
@@ -284,28 +290,6 @@ def _prctl(option: int, value: int) -> bool:
         return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
     except (ImportError, OSError, AttributeError):
         return False
-
-
-def _descendants() -> list[int]:
-    """Return every living descendant of this process; nothing where there is no /proc."""
-    if not _LINUX:
-        return []
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    parent = int(file.read().rpartition(b")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-            children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
-    ahead = [os.getpid()]
-    while ahead:
-        below = children.get(ahead.pop(), [])
-        found += below
-        ahead += below
-    return found
 
 
 # --- the supervisor --------------------------------------------------------------------------------------------------
@@ -384,7 +368,7 @@ def _supervise(directory: str, request: Record, stop: Stop) -> Record:
     began = time.monotonic()
     try:
         output = Output(os.path.join(directory, OUTPUT), request["output_bytes_max"])
-        command = Command(request, os.path.basename(directory))
+        command = Command(request, directory)
     except OSError as error:
         return _ended("failed_to_start", message=str(error))
     try:
@@ -396,19 +380,21 @@ def _supervise(directory: str, request: Record, stop: Stop) -> Record:
         return _ended("failed_to_start", message=str(error))
     try:
         command.release()
-        reason, status, trouble = _attend(command, request["seconds_max"], output, stop)
+        watch = confines.Watch(request.get("watch", {}))
+        reason, status, message = _attend(command, request["seconds_max"], output, stop, watch)
     finally:
         command.clear()
     _drain(command.output_fd, output)
     seconds = round(time.monotonic() - began, 6)
     truncated = output.close()
-    if trouble:
-        return _ended("failed_to_start", message=trouble, seconds=seconds)
+    if message and reason != "limit":
+        return _ended("failed_to_start", message=message, seconds=seconds)
     ending = os.waitstatus_to_exitcode(status)
     return _ended(
         reason,
         code=ending if ending >= 0 else None,
         signal=-ending if ending < 0 else None,
+        message=message,
         seconds=seconds,
         bytes_total=output.bytes_total,
         truncated=truncated,
@@ -432,9 +418,13 @@ def _write_started(directory: str, command: int) -> None:
     sync_directory(directory)
 
 
-def _attend(command: Command, seconds_max: float, output: Output, stop: Stop) -> tuple[str, int, str]:
-    """Collect output until the command ends, by itself or by us; return the reason, its status, and why exec failed."""
-    reason, trouble = "exited", b""
+def _attend(
+    command: Command, seconds_max: float, output: Output, stop: Stop, watch: confines.Watch
+) -> tuple[str, int, str]:
+    """Collect output until the command ends, by itself or by us; return the reason, its status, and which limit it hit
+    or why exec failed.
+    """
+    reason, over, trouble = "exited", "", b""
     deadline = time.monotonic() + seconds_max
     fds = [stop.wake_fd, command.trouble_fd, command.output_fd]
     while (status := command.ended()) is None:
@@ -448,6 +438,10 @@ def _attend(command: Command, seconds_max: float, output: Output, stop: Stop) ->
             command.signal(signal.SIGTERM)
             command.signal(signal.SIGCONT)  # one that is stopped could not hear it
             deadline = time.monotonic() + _GRACE_SECONDS
+        elif over := watch.over(command.signal):
+            reason = "limit"
+            command.kill()
+            deadline = time.monotonic() + _POLL_SECONDS
         pause = min(_POLL_SECONDS, max(0.002, deadline - time.monotonic()))
         for fd in select.select(fds, [], [], pause)[0]:
             chunk = _read(fd)
@@ -458,7 +452,7 @@ def _attend(command: Command, seconds_max: float, output: Output, stop: Stop) ->
             elif fd == command.trouble_fd:
                 trouble += chunk
     trouble += _read(command.trouble_fd)
-    return reason, status, trouble.decode(errors="replace")
+    return reason, status, over or trouble.decode(errors="replace")
 
 
 def _read(fd: int) -> bytes:

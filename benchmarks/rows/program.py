@@ -57,7 +57,7 @@ def _after_messages() -> Iterator[Figure]:
     folder = place("messages")
     bodies: list[bytes] = []
     try:
-        with _vendor(bodies) as url, Running(made(folder), ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=url) as child:
+        with vendor(bodies) as url, Running(made(folder), ANTHROPIC_API_KEY="k", ANTHROPIC_BASE_URL=url) as child:
             child.ready()
             child.say("hello")
             child.until("Hello, and done.")
@@ -75,6 +75,8 @@ def _after_messages() -> Iterator[Figure]:
     kept = prefix_of(second).startswith(prefix_of(first))
     note = f"{len(prefix_of(first))} bytes, byte for byte but for the cache marks of the last turns"
     yield Figure(key="prefix", value=float(kept), note=note)
+    new = 100 * (1 - len(prefix_of(first)) / len(prefix_of(second)))
+    yield Figure(key="prefix-new", value=new, note="above its caching floor a vendor bills only this in full")
 
 
 def prefix_of(body: bytes) -> bytes:
@@ -90,7 +92,7 @@ def prefix_of(body: bytes) -> bytes:
 
 
 @contextmanager
-def _vendor(bodies: list[bytes]) -> Iterator[str]:
+def vendor(bodies: list[bytes]) -> Iterator[str]:
     """Answers each first turn with a call the rules answer themselves, each second with words."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _deciding(add)
     _looking(add)
     _keeping(add)
+    _remembering(add)
     return top
 
 
@@ -74,8 +75,13 @@ def _deciding(add: _Add) -> None:
         ("answer", "answer a question", "TEXT"),
         ("edit", "change its arguments; it must then be approved as it is", "JSON"),
         ("askback", "ask the agent something before you decide", "TEXT"),
+        ("comment", "tell the agent something and leave it open", "TEXT"),
+        ("snooze", "no reminders of it for a while", ""),
+        ("extend", "more time to decide it", ""),
         ("dismiss", "let the agent go on without an answer; it is no denial", ""),
         ("withdraw", "take back your vote, or an approval that has not run", ""),
+        ("override", "as an owner, decide alone, where the policy allows it", ""),
+        ("always", "approve it, and propose to an owner that it need not be asked again", ""),
         ("happened", "of unknown outcome: it did happen", ""),
         ("rerun", "of unknown outcome: run it", ""),
         ("giveup", "of unknown outcome: leave it", ""),
@@ -87,8 +93,23 @@ def _deciding(add: _Add) -> None:
             one.add_argument("id", metavar="ID", help="the inquiry; a prefix that is unique is enough")
         if text:
             one.add_argument("text", metavar=text, nargs="+")
-        if name in {"approve", "deny"}:
-            one.add_argument("--reason", metavar="T", default="", required=name == "deny")
+        if name in {"snooze", "extend"}:
+            one.add_argument("span", metavar="SPAN", help="2h, 1d")
+        if name in {"approve", "deny", "extend", "override"}:
+            one.add_argument("--reason", metavar="T", default="", required=name in {"deny", "override"})
+        if name == "approve":
+            one.add_argument("--times", metavar="N", type=int, help="not only once, where the policy allows that")
+            one.add_argument("--hours", metavar="H", type=float, help="with --times: for so long")
+            where = "with --times: another value this argument may have, * for any that is listed"
+            one.add_argument("--where", metavar="ARG=VALUE", action="append", default=[], help=where)
+        if name == "always":
+            one.add_argument("--until", metavar="DATE", default="", help="2026-01-31 (default: 30 days)")
+    away = add("away", "you are away: no reminders")
+    away.add_argument("span", metavar="SPAN|DATE", help="8h, 3d, 2026-12-24")
+    away.add_argument("--delegate", metavar="PERSON", default="", help="who stands in for you, by id or name")
+    add("back", "you are back")
+    handback = add("handback", "let the team answer again where a person took over")
+    handback.add_argument("place", metavar="PLACE", help="as `signoff inbox` names it; how it begins is enough")
     for name, about in (("cancel", "stop a task for good"), ("retry", "start a task that has ended once more")):
         add(name, about).add_argument("id", metavar="ID", help="the task; a prefix that is unique is enough")
     for name, about in (("stop", "start nothing more of it"), ("resume", "let it go on")):
@@ -96,6 +117,9 @@ def _deciding(add: _Add) -> None:
 
 
 def _looking(add: _Add) -> None:
+    reminders = add("reminders", "what roles have asked to be told later")
+    reminders.add_argument("--cancel", metavar="ID", help="take one back")
+    reminders.add_argument("--json", action="store_true", help=JSON_HELP)
     tasks = add("tasks", "what is going on")
     tasks.add_argument("--all", action="store_true", help="ever (default: the newest 100, and every open one)")
     tasks.add_argument("--json", action="store_true", help=JSON_HELP)
@@ -136,7 +160,10 @@ def _keeping(add: _Add) -> None:
     unlink = what.add_parser("unlink", help="an account is nobody's from now on", allow_abbrev=False)
     _everywhere(unlink, argparse.SUPPRESS, argparse.SUPPRESS)
     unlink.add_argument("account", metavar="ACCOUNT", help="as `signoff people` shows it: slack:U01")
+    _agents(add("agents", "who is in the team: versions, cost, figures; and how to change them"))
+    _servers(add("mcp", "MCP servers: their tools, and what of them people have accepted"))
     add("check", "is the team's definition right?")
+    _testing(add("test", "does the team behave as its scenarios say?"))
     add("doctor", "is this workspace well?")
     logs = add("logs", "what happened, readable")
     logs.add_argument("-f", "--follow", action="store_true", help="and what happens from now on")
@@ -152,3 +179,94 @@ def _keeping(add: _Add) -> None:
     _everywhere(export, argparse.SUPPRESS, argparse.SUPPRESS)
     export.add_argument("--since", metavar="DATE", help="2026-01-31, or with a time: 2026-01-31T09:00")
     export.add_argument("--out", metavar="FILE", help="a new file instead of the terminal")
+
+
+def _testing(test: argparse.ArgumentParser) -> None:
+    test.add_argument("path", metavar="FILE|DIR", nargs="?", help="default: agents/scenarios")
+    models = ("offline", "recorded", "real")
+    test.add_argument("--model", choices=models, help="default: recorded where there is a recording, else offline")
+    test.add_argument("--record", action="store_true", help="play with the real model, and keep what it says")
+    test.add_argument("--role", metavar="ROLE", help="only the scenarios that name this role")
+    test.add_argument("--json", action="store_true", help=JSON_HELP)
+
+
+def _agents(agents: argparse.ArgumentParser) -> None:
+    what = agents.add_subparsers(dest="what", metavar="[new|history|diff|rollback|pin|unpin|rollout|adopt|cost|stats]")
+
+    def one(name: str, about: str, role: str = "") -> argparse.ArgumentParser:
+        made = what.add_parser(name, help=about, description=about, allow_abbrev=False)
+        _everywhere(made, argparse.SUPPRESS, argparse.SUPPRESS)
+        if role:
+            made.add_argument("role", metavar="ROLE", nargs=role if role == "?" else None, default="")
+        return made
+
+    version = "digits of one that `signoff agents history` shows"
+    one("new", "write a role: a folder, a row, and who gives it work", "1").add_argument(
+        "--reports-to", metavar="ROLE", default="", help="default: the team's lead"
+    )
+    one("history", "versions: when, what changed, tasks that ran under each", "?")
+    diff = one("diff", "what differs between versions, or between what is in force and the files", "1")
+    diff.add_argument("a", metavar="VERSION", help=version, nargs="?", default="")
+    diff.add_argument("b", metavar="VERSION", help=version, nargs="?", default="")
+    one("rollback", "write a version's files back", "1").add_argument("version", metavar="VERSION", help=version)
+    one("pin", "a version in force, whatever the files say", "1").add_argument(
+        "version", metavar="VERSION", help=version
+    )
+    one("unpin", "what the files say is in force again", "1")
+    rollout = one("rollout", "try a version on a share of new requests", "1")
+    rollout.add_argument("version", metavar="VERSION|100|off", help="a version; for everybody; for nobody")
+    rollout.add_argument("percent", metavar="PERCENT", type=int, nargs="?", help="1 to 99")
+    one("adopt", "let a running request go on under today's definition").add_argument("id", metavar="TASK")
+    one("cost", "tokens of each part of the prompt, and what a first call costs", "?")
+    one("stats", "how each role does, and whether that changes", "?").add_argument(
+        "--weeks", metavar="N", type=int, default=4, help="how far back (default: 4)"
+    )
+
+
+def _servers(servers: argparse.ArgumentParser) -> None:
+    kinds = servers.add_subparsers(dest="what", metavar="list|show|add|trust|login", required=True)
+
+    def one(name: str, about: str) -> argparse.ArgumentParser:
+        made = kinds.add_parser(name, help=about, description=about, allow_abbrev=False)
+        _everywhere(made, argparse.SUPPRESS, argparse.SUPPRESS)
+        if name != "list":
+            made.add_argument("name", metavar="NAME", help="the server")
+        return made
+
+    one("list", "every server that is named, and how it stands")
+    one("show", "its tools, as agents see them")
+    trust = one("trust", "look at what it offers now, and accept it")
+    new = one("add", "name a server in .mcp.json, and accept what it offers")
+    new.add_argument("--url", metavar="URL", default="", help="of a server that is reached over HTTP")
+    new.add_argument("--env", metavar="SETTING", action="append", default=[], help="a setting that it is given")
+    new.add_argument("words", metavar="-- COMMAND", nargs=argparse.REMAINDER, help="what starts it; options go first")
+    for asking in (trust, new):
+        asking.add_argument("--yes", action="store_true", help="accept it unseen")
+    one("login", "log in to a server that asks for it, with a browser")
+
+
+def _remembering(add: _Add) -> None:
+    memory = add("memory", "what the team remembers")
+    whats = memory.add_subparsers(dest="what", metavar="show|search|edit|import|forget", required=True)
+    for what, about in (
+        ("show", "as MEMORY.md"),
+        ("search", "by words"),
+        ("edit", "in your editor, and read back"),
+        ("import", "read a MEMORY.md back"),
+    ):
+        one = whats.add_parser(what, help=about, allow_abbrev=False)
+        _everywhere(one, argparse.SUPPRESS, argparse.SUPPRESS)
+        one.add_argument("owner", metavar="ROLE", help="or team:NAME, or global")
+        if what == "search":
+            one.add_argument("words", metavar="WORD", nargs="+")
+        if what == "import":
+            one.add_argument("file", metavar="FILE")
+    forget = whats.add_parser("forget", help="for good", allow_abbrev=False)
+    _everywhere(forget, argparse.SUPPRESS, argparse.SUPPRESS)
+    which = forget.add_mutually_exclusive_group(required=True)
+    which.add_argument("--person", dest="of", metavar="NAME", help="all that is about them or comes from them")
+    which.add_argument("--id", metavar="ID", help="one entry")
+    bulletin = add("bulletin", "the team's board").add_subparsers(dest="what", metavar="show", required=True)
+    show = bulletin.add_parser("show", help="the notices on it", allow_abbrev=False)
+    _everywhere(show, argparse.SUPPRESS, argparse.SUPPRESS)
+    show.add_argument("--archive", action="store_true", help="those of weeks that are over")

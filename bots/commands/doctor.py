@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,12 @@ from typing import TypeVar
 
 import msgspec
 
+from agents.connections import PINS, configured
+from agents.servers import Server
 from agents.team import KEYS, check
+from agents.tools.mcp.hub import Places, connected
+from agents.tools.mcp.pins import Pin, offered, summary
+from agents.tools.mcp.speech import EndedError, LoginNeededError
 from bots import platforms
 from bots.app import Workspace, read_environment
 from bots.commands.place import run_async, workspace_of
@@ -30,6 +36,7 @@ from core.rules.text import human_duration
 
 FREE_BYTES_MIN = 200 * 1024 * 1024
 PYTHON_MIN = (3, 11)
+SERVER_SECONDS_MAX = 20
 DEAF_MS = 10 * 60 * 1000
 """Every platform is heard from more often than this, also on a quiet night: polls end, heartbeats are answered."""
 _OK, _WRONG = True, False
@@ -41,7 +48,7 @@ _T = TypeVar("_T")
 def doctor(parsed: argparse.Namespace) -> int:
     """One line each, `ok` or `--`. Exit code 1 if anything needs a hand."""
     workspace, wrong_n = workspace_of(parsed), 0
-    for name, look in (*_CHECKS, *_platforms(workspace)):
+    for name, look in (*_CHECKS, *_platforms(workspace), *_servers(workspace)):
         try:
             findings = list(look(workspace))
         except (SignoffError, OSError, sqlite3.Error) as error:
@@ -98,7 +105,8 @@ def _runs_here(workspace: Workspace) -> str:
 def _keys(workspace: Workspace) -> Iterator[_Finding]:
     environ = read_environment(workspace, os.environ)
     there = [name for name in KEYS if environ.get(name)]
-    yield _OK, ", ".join(f"{name} is set" for name in there) or "none is set: the offline model answers"
+    none = "none is set: the offline model answers, unless the preset needs none"
+    yield _OK, ", ".join(f"{name} is set" for name in there) or none
 
 
 def _env_file(workspace: Workspace) -> Iterator[_Finding]:
@@ -222,6 +230,48 @@ def _health(kept: str | None, now_ms: int, *, up: bool) -> _Finding:
 
 def _ago(at_ms: int, now_ms: int) -> str:
     return f"{human_duration(max(0, now_ms - at_ms))} ago" if at_ms else "never"
+
+
+# --- MCP servers ----------------------------------------------------------------------------------------------------
+
+
+def _servers(workspace: Workspace) -> tuple[_Check, ...]:
+    """One for each that a role may use."""
+    try:
+        settings = read_environment(workspace, os.environ)
+        servers = configured(workspace.root)
+    except (SignoffError, OSError):
+        return ()  # both have checks of their own
+    places = Places(folder=workspace.root / PINS, environ=settings)
+    return tuple((f"mcp {name}", partial(_server, server, places)) for name, server in servers.items())
+
+
+def _server(server: Server, places: Places, _workspace: Workspace) -> Iterator[_Finding]:
+    """Whether it can be reached now, and whether it offers what was pinned."""
+    pin = places.pins.read(server.name)
+    found: list[Pin] = []
+
+    async def look() -> int:
+        async with asyncio.timeout(SERVER_SECONDS_MAX), connected(server, places, SystemClock()) as live:
+            found.append(offered(server.name, await live.tools()))
+        return 0
+
+    try:
+        run_async(look())
+    except LoginNeededError as error:
+        yield _WRONG, f"{error}: `signoff mcp login {server.name}`"
+        return
+    except (EndedError, TimeoutError) as error:
+        yield _WRONG, str(error) or f"it does not answer in {SERVER_SECONDS_MAX} s"
+        return
+    now = found[0]
+    allowed = summary(now, sum(not tool.refused and server.allows(tool.name) for tool in now.tools)).partition(": ")[2]
+    if pin is None:
+        yield _OK, f"{allowed}; not pinned yet: the next `signoff run` does that, or `signoff mcp trust {server.name}`"
+    elif pin.digest != now.digest:
+        yield _WRONG, f"it does not offer what was pinned: `signoff mcp trust {server.name}` shows the difference"
+    else:
+        yield _OK, f"{allowed}; as pinned"
 
 
 _CHECKS: tuple[_Check, ...] = (

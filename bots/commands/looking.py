@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from bots.app import House
-from bots.commands.drawing import show, show_whole
+from bots.commands.drawing import needs_now, show, show_whole
 from bots.commands.place import PLATFORM, moment_of, person_of, sender_of, the_only, with_house
 from bots.commands.shapes import inquiry_shape, line, task_shape
 from core.model.errors import DeniedError, StoreFullError
@@ -20,10 +20,10 @@ from core.model.team import Person
 from core.model.unit import AddAudit, Audit, Change, TaskRow, Unit
 from core.rules.history import told
 from core.rules.inbox import Wanted
-from core.rules.inquiry import needs_of
 from core.rules.text import human_count, human_duration, human_money, one_line
 from core.rules.views import answer_view
 from core.runtime import digests, inbox
+from core.runtime.away import stand_ins_at
 
 NEWEST_MAX = 100
 EVERYTHING = 10**9
@@ -114,12 +114,13 @@ async def _inbox(parsed: argparse.Namespace, house: House) -> int:
         raise DeniedError("nobody can tell who you are", "say it with --as PERSON")
     wanted = Wanted(mine=parsed.mine, overdue=parsed.overdue, tier=parsed.tier)
     limit = EVERYTHING if parsed.json else INBOX_MAX
-    found = await inbox.page(house.store.read, team, wanted, person.id if person else "", limit)
+    read, now_ms = house.store.read, house.clock.now_ms()
+    who, instead = person.id if person else "", await stand_ins_at(read, now_ms)
+    found = await inbox.page(read, team, wanted, who, limit, instead)
     if parsed.json:
         for inquiry, needs in zip(found.inquiries, found.needs, strict=True):
             print(line(inquiry_shape(inquiry, needs)))
         return 0
-    now_ms = house.clock.now_ms()
     show(house, found.view(team, now_ms))
     if below := found.below(now_ms):
         print(below)
@@ -172,9 +173,9 @@ async def _view(parsed: argparse.Namespace, house: House) -> int:
     inquiry = await the_only("inquiry", parsed.id, house.store.read.inquiry_ids)
     row = await house.store.read.inquiry(inquiry)
     if row is not None and parsed.json:
-        print(line(inquiry_shape(row.inquiry, needs_of(row.inquiry, row.votes, house.teams.current()))))
+        print(line(inquiry_shape(row.inquiry, await needs_now(house, row))))
     elif row is not None:
-        show_whole(house, row)
+        await show_whole(house, row)
         if (person := _who(parsed, house)) is not None:
             await _remember(house, inbox.viewed(row.inquiry, person.id), _viewed(house, row.inquiry, person))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 
 import msgspec
@@ -26,7 +27,7 @@ from core.model.ids import InquiryId
 from core.model.inquiries import InquiryState, Label
 from core.model.team import Json, Person
 from core.model.unit import InquiryRow
-from core.rules import notes
+from core.rules import notes, replies
 from core.rules.commands import CONTROLLING, DECIDING
 from core.rules.several import COUNTS
 from core.rules.voting import SAME_PRESS_MS
@@ -35,9 +36,15 @@ TAKEN = frozenset(
     {
         *(notes.COUNTED, notes.REVIEW_NEXT, notes.APPROVED, notes.DENIED, notes.ANSWERED, notes.DISMISSED),
         *(notes.EDITED, notes.PASSED_ON, notes.TAKEN_BACK, notes.REVOKED, notes.KEPT, notes.SEEN),
+        replies.ASKED_BACK,
     }
 )
-"""Answers that mean: it counts. Every other one is a refusal."""
+_TOLD_WHEN = (notes.snoozed, notes.extended, lambda until: notes.away(until, ""), replies.handed_back)
+_TIMELY = (*(say("|").partition("|")[0] for say in _TOLD_WHEN), notes.AWAY_BACK)
+"""Answers that mean: it counts; and how those begin that name a time. Every other one is a refusal."""
+APPROVING = frozenset({"approve", "always"})
+ABSENT = frozenset({"away", "back", "handback"})
+_SPAN = re.compile(r"(\d{1,4})\s*([hd])", re.IGNORECASE | re.ASCII)
 PRESS_AGAIN = "you are the only person here: press a again to approve as single operator: "
 
 
@@ -49,7 +56,9 @@ def order(parsed: argparse.Namespace) -> int:
             return with_house(_pause)(parsed)
         case name if name in CONTROLLING:
             return with_house(_control)(parsed)
-        case name if name in DECIDING:
+        case name if name in ABSENT:
+            return with_house(_absent)(parsed)
+        case name if name in DECIDING or name == "always":
             if name == "edit":
                 _refuse_other_json(" ".join(parsed.text))
             return with_house(_decide)(parsed)
@@ -75,25 +84,56 @@ async def _send(house: House, person: Person, name: str, *arguments: str) -> Del
 
 async def _decide(parsed: argparse.Namespace, house: House) -> int:
     person = person_of(parsed, house.teams.current())
-    text = " ".join(getattr(parsed, "text", ())) or getattr(parsed, "reason", "")
     typed = [parsed.id] if isinstance(parsed.id, str) else list(parsed.id)
+    text = _text_of(parsed, several=len(typed) > 1)
     if len(typed) > 1:
         return await _approve_several(house, person, typed, text)
     inquiry = await the_only("inquiry", typed[0], house.store.read.inquiry_ids)
     row = await _row(house, inquiry)
-    show_whole(house, row)
-    if parsed.command == "approve" and row.inquiry.label is Label.SINGLE and not row.inquiry.state.final:
-        delivered = await _approve_alone(house, person, row, text)
+    await show_whole(house, row)
+    if parsed.command in APPROVING and row.inquiry.label is Label.SINGLE and not row.inquiry.state.final:
+        delivered = await _approve_alone(house, person, row, parsed.command, text)
     else:
         delivered = await _send(house, person, parsed.command, inquiry, text)
     return await _told(house, inquiry, delivered)
+
+
+def _text_of(parsed: argparse.Namespace, *, several: bool) -> str:
+    """What stands behind the id, as people type it in a chat. Raises UsageError."""
+    reason = getattr(parsed, "reason", "")
+    match parsed.command:
+        case "snooze" | "extend":
+            return f"{_hours(parsed.span)} {reason}".strip()
+        case "always":
+            return str(parsed.until)
+        case "approve" if parsed.times is not None or parsed.hours is not None or parsed.where:
+            return _bounds(parsed, reason, several=several)
+        case _:
+            return " ".join(getattr(parsed, "text", ())) or reason
+
+
+def _bounds(parsed: argparse.Namespace, reason: str, *, several: bool) -> str:
+    """`for 3 times within 2 hours where site=docs because REASON`. Raises UsageError."""
+    if several:
+        raise UsageError("only one at a time can be approved more than once", "name one ID with --times and --hours")
+    if parsed.times is None or parsed.hours is None:
+        raise UsageError("an approval that holds more than once needs both bounds", "--times N --hours H")
+    where = f" where {', '.join(parsed.where)}" if parsed.where else ""
+    because = f" because {reason}" if reason else ""
+    return f"for {parsed.times} times within {parsed.hours:g} hours{where}{because}"
+
+
+def _hours(span: str) -> str:
+    """`2h` and `1d` in hours, as a chat takes them. What is neither goes as it is, and is refused as there."""
+    found = _SPAN.fullmatch(span.strip())
+    return span if found is None else str(int(found[1]) * (24 if found[2].lower() == "d" else 1))
 
 
 async def _approve_several(house: House, person: Person, typed: list[str], reason: str) -> int:
     """All of them or none; what needs a second press gets it as a single one does."""
     ids = [await the_only("inquiry", one, house.store.read.inquiry_ids) for one in typed]
     for inquiry in dict.fromkeys(ids):
-        show_whole(house, await _row(house, inquiry))
+        await show_whole(house, await _row(house, inquiry))
     delivered = await _send(house, person, "approve", *ids, reason)
     if _notes(delivered) == {notes.CONFIRM}:
         await _press_again(house, " ".join(ids))
@@ -111,17 +151,17 @@ def _notes(delivered: Delivered) -> set[str]:
     return {said.partition(": ")[2] for text in delivered.lines for said in text.splitlines()}
 
 
-async def _approve_alone(house: House, person: Person, row: InquiryRow, reason: str) -> Delivered:
+async def _approve_alone(house: House, person: Person, row: InquiryRow, name: str, text: str) -> Delivered:
     """Single operator: two presses. A person at a terminal makes the second one; a script that names the inquiry has
     made up its mind, and so the command makes both.
     """
     inquiry = row.inquiry.id
     if not row.inquiry.pressed_once:
-        delivered = await _send(house, person, "approve", inquiry, reason)
+        delivered = await _send(house, person, name, inquiry, text)
         if not (await _row(house, inquiry)).inquiry.pressed_once:
             return delivered
     await _press_again(house, inquiry)
-    return await _send(house, person, "approve", inquiry, reason)
+    return await _send(house, person, name, inquiry, text)
 
 
 async def _press_again(house: House, inquiry: str) -> None:
@@ -146,7 +186,7 @@ async def _row(house: House, inquiry: InquiryId) -> InquiryRow:
 
 async def _told(house: House, inquiry: InquiryId, delivered: Delivered) -> int:
     said = " ".join(delivered.lines)
-    if not any(line in TAKEN for line in delivered.lines):
+    if not any(_counts(line) for line in delivered.lines):
         raise TerminalError(said or "nothing came of it", "" if said else f"look at it with `signoff view {inquiry}`")
     after = (await _row(house, inquiry)).inquiry
     if not delivered.engine_up and after.state.final:
@@ -156,11 +196,31 @@ async def _told(house: House, inquiry: InquiryId, delivered: Delivered) -> int:
     return 0
 
 
+def _counts(line: str) -> bool:
+    return line in TAKEN or line.startswith(_TIMELY)
+
+
 def _refuse_other_json(text: str) -> None:
     try:
         msgspec.json.decode(text, type=dict[str, Json])
     except (msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise UsageError(f"that is no JSON object ({error})", 'signoff edit ID \'{"name": "value"}\'') from error
+
+
+# --- People ---------------------------------------------------------------------------------------------------------
+
+
+async def _absent(parsed: argparse.Namespace, house: House) -> int:
+    """Away, perhaps with somebody who stands in; or back. And a conversation handed back."""
+    person = person_of(parsed, house.teams.current())
+    words: tuple[str, ...] = (parsed.place,) if parsed.command == "handback" else ()
+    if parsed.command == "away":
+        words = (_hours(parsed.span), f"to {parsed.delegate}" if parsed.delegate else "")
+    delivered = await _send(house, person, parsed.command, *words)
+    if not any(_counts(line) for line in delivered.lines):
+        raise TerminalError("\n".join(delivered.lines))
+    print("\n".join(delivered.lines))
+    return 0
 
 
 # --- Tasks ----------------------------------------------------------------------------------------------------------

@@ -31,7 +31,15 @@ async def _explain(parsed: argparse.Namespace, house: House) -> int:
     except (msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise UsageError(f"that is no JSON object ({error})", 'as in \'{"path": "notes.md"}\'') from error
     fingerprints = _fingerprints(house, team, parsed.role)
-    for line in explain(team, parsed.role, parsed.tool, arguments, asked_by=parsed.asked_by, fingerprints=fingerprints):
+    for line in explain(
+        team,
+        parsed.role,
+        parsed.tool,
+        arguments,
+        asked_by=parsed.asked_by,
+        fingerprints=fingerprints,
+        now_ms=house.clock.now_ms(),
+    ):
         print(line)
     return 0
 

@@ -22,10 +22,11 @@ from bots.console.client import Console, is_interactive, wants_colour
 from core.adapters.sqlite.lock import EngineLock
 from core.adapters.system import SystemClock
 from core.model.errors import EngineRunningError, SignoffError
-from core.model.events import Sender
+from core.model.events import Conversation, Sender
 from core.model.team import Person
 from core.ports import Intake, Platform
-from core.runtime import inquiries, linking
+from core.rules import replies
+from core.runtime import handover, inquiries, linking
 from core.runtime.engine import Engine
 
 OFFLINE = "No API key is set: the offline model answers. Set ANTHROPIC_API_KEY in .env."
@@ -118,8 +119,14 @@ async def _serve(house: House, person: Person) -> int:
     engine = await house.engine(where)
     if interactive:
         await inquiries.show_open(engine.context, console.name, engine.context.holder)
+        here = Conversation(platform=console.name, account=house.teams.current().name, channel="main")
+        taken_over = await handover.handed(engine.context, here)
+        if taken_over is not None:
+            print(replies.still_handed_over(taken_over.why), flush=True)
     announcer = _Announcer(house, chats)
     engine.on_trouble = announcer.trouble
+    house.outside.tell = engine.reloading.on_news = announcer.say
+    engine.reloading.on_screen = console.name if interactive else ""
     async with asyncio.TaskGroup() as group:
         running = group.create_task(engine.run(), name="engine")
         announcing = group.create_task(announcer.run(), name="announcer")
@@ -147,6 +154,10 @@ class _Announcer:
             self._ill.add(name)
             title, why = platforms.named(name).title, platforms.redacted(line, self._house.environ)
             print(f"signoff: {why if why.startswith(title) else f'{title}: {why}'}", file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """Of what is no platform."""
+        print(f"signoff: {platforms.redacted(line, self._house.environ)}", file=sys.stderr, flush=True)
 
     async def run(self) -> None:
         """Until cancelled; with no chat platform there is nothing to tell of."""

@@ -87,7 +87,7 @@ async def _needs_a_person(house: House, rows: tuple[TaskRow, ...], root: TaskId)
     for inquiry in asked:
         found = await house.store.read.inquiry(inquiry.id)
         if found is not None:
-            show_card(house, found)
+            await show_card(house, found)
     if not asked and any(row.state == "paused" for row in rows):
         print(f"{short(root)} is stopped; `signoff resume {short(root)}` lets it go on")
         return True

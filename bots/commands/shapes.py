@@ -1,4 +1,4 @@
-"""What programs read: the JSON of tasks, inquiries and audit rows. Names are stable (docs/cli.md).
+"""What programs read: the JSON of tasks, inquiries, reminders and audit rows. Names are stable (docs/cli.md).
 
 New ones may come; none goes or changes what it means.
 """
@@ -12,6 +12,7 @@ import msgspec
 from core.model.inquiries import Inquiry
 from core.model.team import Json
 from core.model.unit import Sealed, TaskRow
+from core.rules.reminders import Reminder
 from core.rules.views import COMMAND_TOOL, arguments_shown
 
 
@@ -73,6 +74,20 @@ def inquiry_shape(inquiry: Inquiry, needs: str) -> dict[str, Json]:
         "needs": needs,
         "decide_by": time_of(inquiry.decide_by_ms),
         "created_at": time_of(inquiry.created_at_ms),
+    }
+
+
+def reminder_shape(one: Reminder) -> dict[str, Json]:
+    """A reminder that will come."""
+    return {
+        "id": one.id,
+        "role": one.role,
+        "task": one.task,
+        "conversation": one.conversation.key,
+        "text": one.text,
+        "untrusted": one.untrusted,
+        "set_at": time_of(one.set_at_ms),
+        "due_at": time_of(one.due_at_ms),
     }
 
 

@@ -303,7 +303,7 @@ class Console(Platform):
             return
         button = next(button for button in card.buttons if button.key == key)
         await self._print([words.pressed(button.label, f"{card.title} ({short(card.inquiry)})")])
-        match wire.press(button):
+        match wire.press(button, approve_reason=card.approve_reason):
             case wire.ShowWhole():
                 await self._print([*wire.draw_whole(card, self._look()), ""])
             case wire.AskFor() as asking:

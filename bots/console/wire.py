@@ -40,7 +40,12 @@ GROUP_OVER: Final = 8
 NAME_CELLS_MAX: Final = 24
 
 TEXT_FIELD: Final = "text"
-FIELDS: Final = {Verb.ANSWER: "answer", Verb.EDIT: "edit", Verb.DENY: "reason"}  # of the forms that are submitted
+FIELDS: Final = {
+    Verb.ANSWER: "answer",
+    Verb.EDIT: "edit",
+    Verb.DENY: "reason",
+    Verb.APPROVE: "reason",
+}  # of the forms that are submitted
 
 _CODES: Final = {"bold": "1", "dim": "2", "good": "32", "bad": "31", "warn": "33"}
 _SEPARATOR: Final = " · "
@@ -381,12 +386,14 @@ class ShowWhole:
     """Print all of the card; nobody else needs to hear of it."""
 
 
-def press(button: Button) -> Press | AskFor | ShowWhole:
-    """What a key does."""
+def press(button: Button, *, approve_reason: bool = False) -> Press | AskFor | ShowWhole:
+    """What a key does. `approve_reason`: to approve takes a line of text, too."""
     parsed = parse_control(button.control)
     if parsed is None or parsed[2] is not None or parsed[1] not in {*words.QUESTIONS, Verb.VIEW}:
         return Press(button.control)
     verb = parsed[1]
+    if verb is Verb.APPROVE and not approve_reason:
+        return Press(button.control)
     if verb is Verb.VIEW:
         return ShowWhole()
     return AskFor(button.control, FIELDS.get(verb, TEXT_FIELD), words.QUESTIONS[verb], verb is Verb.DENY)

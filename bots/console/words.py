@@ -17,6 +17,7 @@ NEED_TEXT: Final = "nothing was typed; left as it was"
 PROMPT: Final = "> "
 
 QUESTIONS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "why? (Ctrl-C: go back) ",
     Verb.DENY: "why not? (Enter: no reason, Ctrl-C: go back) ",
     Verb.EDIT: "the changed arguments, as JSON (Ctrl-C: go back) ",
     Verb.ASK_BACK: "ask the agent (Ctrl-C: go back) ",

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 from bots.discord import cards, wire, words
@@ -136,6 +137,7 @@ class Discord(Platform):
     async def send(self, post: Post, edits: str, part: int = 0) -> str:
         message = await self._message(post, part)
         async with self._session() as rest:
+            post = await self._placed(rest, post)
             if isinstance(post.view, Line) and post.view.private:
                 await self._whisper(rest, post, post.view, part, message)
                 receipt = PRIVATELY
@@ -147,6 +149,18 @@ class Discord(Platform):
             if isinstance(post.view, StatusLine) and not post.view.done:
                 await self._type(rest, receipt.partition(":")[0])
         return receipt
+
+    async def _placed(self, rest: Rest, post: Post) -> Post:
+        """A post for one person's private chat goes to the channel Discord has for it."""
+        place = post.conversation
+        user = wire.addressee(place)
+        if not user:
+            return post
+        channel = self._memory.directs.find(user)
+        if channel is None:
+            channel = await self._direct(rest, f"{wire.NAME}:{user}")
+            self._memory.directs.keep(user, channel)
+        return msgspec.structs.replace(post, conversation=msgspec.structs.replace(place, channel=channel))
 
     async def _message(self, post: Post, part: int) -> cards.Message:
         message = cards.messages(post.view)[part]
@@ -280,7 +294,8 @@ class Discord(Platform):
         try:
             if await self._ephemeral(rest, line, message):
                 return
-            channel = await self._direct(rest, post.conversation, line.to)
+            place = post.conversation
+            channel = place.channel if place.account == wire.DIRECT else await self._direct(rest, line.to)
             await self._post(rest, channel, post, part, message)
         except RateLimitedError:
             raise
@@ -309,9 +324,7 @@ class Discord(Platform):
         handle.used.set()
         return True
 
-    async def _direct(self, rest: Rest, place: Conversation, account: str) -> str:
-        if place.account == wire.DIRECT:
-            return place.channel
+    async def _direct(self, rest: Rest, account: str) -> str:
         user = account.removeprefix(f"{wire.NAME}:")
         if not user.isdigit():
             raise TerminalError(words.PLACE_GONE)
@@ -330,9 +343,13 @@ class Discord(Platform):
         tried = self._memory.tried.find(cards.nonce(post, part))
         if tried is None and not cards.is_telling(post.view, message):
             return None  # an earlier process sent it, and "done" may be said for many things
-        place = post.conversation
-        no_thread = not place.thread or self._memory.threads.find(place.thread) is False
         async with self._session() as rest:
+            try:
+                post = await self._placed(rest, post)
+            except TerminalError:
+                return None  # there is no such chat; sending says why
+            place = post.conversation
+            no_thread = not place.thread or self._memory.threads.find(place.thread) is False
             for channel in (place.channel,) if no_thread else (place.thread, place.channel):
                 try:
                     return await self._found(rest, channel, post, part, message, tried or 0)
@@ -379,6 +396,12 @@ class Discord(Platform):
         roles = {f"role:{role}" for role in held if isinstance(role, str)} if isinstance(held, list) else set()
         is_owner = wire.id_of(guild if isinstance(guild, dict) else {}, "owner_id") == user
         return frozenset(roles | ({"admin"} if is_owner else set()))
+
+    def direct(self, account: str) -> Conversation | None:
+        return wire.private_chat(account)
+
+    def is_private(self, conversation: Conversation) -> bool:
+        return conversation.account == wire.DIRECT
 
     async def fetch(self, file: Attachment) -> bytes:
         """Addresses expire after a day; the message has a new one."""

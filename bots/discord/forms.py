@@ -26,6 +26,7 @@ OPTIONS_MAX: Final = 25
 OPTION_MAX: Final = 100
 NAME_MAX: Final = 100
 FIELDS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "reason",
     Verb.DENY: "reason",
     Verb.EDIT: "edit",
     Verb.ASK_BACK: "text",
@@ -78,7 +79,7 @@ def commands_digest(application_id: str, some: list[Json]) -> str:
 
 
 def wants_form(control: str) -> bool:
-    """Whether a press needs words before it means anything."""
+    """Whether a press may need words before it means anything; the card says whether an approval does."""
     parsed = parse_control(control)
     return parsed is not None and parsed[1] in FIELDS and parsed[2] is None
 
@@ -89,6 +90,8 @@ def modal(control: str, card: InquiryCard) -> Json | None:
     if parsed is None or not wants_form(control):
         return None
     verb = parsed[1]
+    if verb is Verb.APPROVE and not card.approve_reason:
+        return None
     title = one_line(f"{words.TITLES[verb]}: {card.title}", TITLE_MAX)
     return {"custom_id": control, "title": title, "components": [_input(q) for q in _questions(verb, card)]}
 

@@ -56,6 +56,7 @@ class Memory:
         self.names: Bounded[str] = Bounded(THREADS_MAX)  # what a thread to be made is called, by message id
         self.sent: Bounded[str] = Bounded(HANDLES_MAX)  # keys by message id: whose a message is
         self.last: Bounded[int] = Bounded(THREADS_MAX)  # our last message by channel
+        self.directs: Bounded[str] = Bounded(HANDLES_MAX)  # private channels by user
         self.tried: Bounded[int] = Bounded(THREADS_MAX)  # by key: what was sent is newer than this message
         self.typed_at_ms: Bounded[int] = Bounded(HANDLES_MAX)  # by channel
         self.me = ""

@@ -198,6 +198,18 @@ def conversation(message: Data, where: Spot) -> Conversation | None:
 # --- Messages -------------------------------------------------------------------------------------------------------
 
 
+def private_chat(account: str) -> Conversation | None:
+    """Where the bot and one account are alone, before anybody knows which channel that is."""
+    platform, _, user = account.partition(":")
+    known = platform == NAME and user.isascii() and user.isdecimal()
+    return Conversation(platform=NAME, account=DIRECT, channel=f"@{user}") if known else None
+
+
+def addressee(place: Conversation) -> str:
+    """Whose private chat it is, if its channel is still to be opened; else ""."""
+    return place.channel.removeprefix("@") if place.channel.startswith("@") else ""
+
+
 def is_speech(message: Data, me: Me) -> bool:
     """A person wrote it: neither a program nor Discord itself."""
     author = dict_of(message, "author")

@@ -47,12 +47,14 @@ OPTION_ABOUT: Final = "What to do it with"
 # --- Forms ----------------------------------------------------------------------------------------------------------
 
 TITLES: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Approve",
     Verb.DENY: "Deny",
     Verb.EDIT: "Edit",
     Verb.ASK_BACK: "Ask back",
     Verb.ANSWER: "Answer",
 }
 LABELS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Why?",
     Verb.DENY: "Why not?",
     Verb.EDIT: "The changed arguments, as JSON",
     Verb.ASK_BACK: "What do you want to know?",

@@ -85,7 +85,7 @@ class Slack(Platform):
         return len(self._voice.pieces(post))
 
     async def send(self, post: Post, edits: str, part: int = 0) -> str:
-        if self._me is not None and post.conversation.account != self._me.team:
+        if self._me is not None and post.conversation.account not in {self._me.team, wire.DIRECT}:
             raise TerminalError(words.OTHER_WORKSPACE)
         receipt = await self._voice.send(await self._web(), post, edits, part)
         self._sent_at_ms = self._clock.now_ms()
@@ -113,6 +113,12 @@ class Slack(Platform):
             groups = []
         listed = [group for group in groups if isinstance(group, dict)] if isinstance(groups, list) else []
         return frozenset(found | {f"group:{group.get('id')}" for group in listed if user in (group.get("users") or ())})
+
+    def direct(self, account: str) -> Conversation | None:
+        return wire.private_chat(account)
+
+    def is_private(self, conversation: Conversation) -> bool:
+        return wire.is_private(conversation)
 
     async def fetch(self, file: Attachment) -> bytes:
         try:

@@ -28,6 +28,7 @@ INPUTS_MAX: Final = 90
 
 _EDIT: Final = Question(name="edit", label=words.LABELS[Verb.EDIT], long=True)
 _ONE: Final = {
+    Verb.APPROVE: Question(name="reason", label=words.LABELS[Verb.APPROVE], long=True),
     Verb.DENY: Question(name="reason", label=words.LABELS[Verb.DENY], required=False, long=True),
     Verb.ASK_BACK: Question(name="text", label=words.LABELS[Verb.ASK_BACK], long=True),
     Verb.ANSWER: Question(name="answer", label=words.LABELS[Verb.ANSWER], long=True),
@@ -35,11 +36,16 @@ _ONE: Final = {
 
 
 def form_verb(control: str) -> Verb | None:
-    """What a button's form is for; None for one that needs no form."""
+    """What a button's form is for, if its card wants one (`is_wanted`); None for one that never does."""
     parsed = parse_control(control)
     if parsed is None or parsed[2] is not None:
         return None
     return parsed[1] if parsed[1] in words.TITLES else None
+
+
+def is_wanted(verb: Verb, card: InquiryCard) -> bool:
+    """Whether a press needs words before it means anything: an approval only where one needs a reason."""
+    return verb is not Verb.APPROVE or card.approve_reason
 
 
 def modal(control: str, verb: Verb, card: InquiryCard, conversation: Conversation) -> Json:

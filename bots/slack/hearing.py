@@ -210,7 +210,7 @@ class Hearing:
         event = found.event
         if found.verb is not None and await self._intake.knows(event.sender.account):
             card = await self._intake.card(event.control)
-            if card is not None:
+            if card is not None and forms.is_wanted(found.verb, card):
                 view = forms.modal(event.control, found.verb, card, event.conversation)
                 await self._open(found, view)
                 return

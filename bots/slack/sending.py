@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+import msgspec
 import structlog
 
 from bots.slack import payloads, wire, words
@@ -69,6 +70,7 @@ class Voice:
         self._by_name = True  # the app may speak under a role's name, as far as is known
         self._slow: dict[str, _Slow] = {}
         self._ways: OrderedDict[str, _Way] = OrderedDict()
+        self._directs: OrderedDict[str, str] = OrderedDict()  # private channels by user
         self._long: OrderedDict[str, tuple[View, tuple[Piece, ...]]] = OrderedDict()
 
     def remember(self, event: str, response_url: str) -> None:
@@ -94,6 +96,7 @@ class Voice:
 
     async def send(self, web: Web, post: Post, edits: str, part: int) -> str:
         """As ports.Platform.send."""
+        post = await self._placed(web, post)
         piece = self.pieces(post)[part]
         if isinstance(post.view, Line) and post.view.private:
             return await self._whisper(web, post, post.view, piece)
@@ -107,6 +110,18 @@ class Voice:
                 return edits or await self._upload(web, post, part, piece)
             case _:
                 assert_never(piece)
+
+    async def _placed(self, web: Web, post: Post) -> Post:
+        """A post for one person's private chat goes to the channel Slack has for it."""
+        place = post.conversation
+        user = wire.addressee(place)
+        if not user:
+            return post
+        if user not in self._directs:
+            self._directs[user] = await _opened(web, user)
+            while len(self._directs) > WAYS_MAX:
+                self._directs.popitem(last=False)
+        return msgspec.structs.replace(post, conversation=msgspec.structs.replace(place, channel=self._directs[user]))
 
     async def _update(self, web: Web, post: Post, part: int, piece: Message, channel: str, ts: str) -> bool:
         """False: the message is gone, or no longer ours to change."""
@@ -214,12 +229,12 @@ class Voice:
                     case "direct":
                         return await self._post(web, post, 0, piece) if isinstance(piece, Message) else PRIVATE
                     case "alone" if user:
-                        opened = await web.call("conversations.open", users=user)
-                        await web.call("chat.postMessage", channel=opened["channel"]["id"], **content, **payloads.QUIET)
+                        alone = await _opened(web, user)
+                        await web.call("chat.postMessage", channel=alone, **content, **payloads.QUIET)
                         return PRIVATE
                     case _:
                         pass
-            except (SignoffError, KeyError, TypeError) as error:
+            except SignoffError as error:
                 log.info("slack.private-line", way=how, why=str(error))
         log.warning("slack.private-line-lost", post=post.id)
         return PRIVATE
@@ -237,8 +252,9 @@ class Voice:
             if not name:
                 return NOTHING
             title = payloads.file_title(name, post, part)
-        channel = post.conversation.channel
         try:
+            post = await self._placed(web, post)
+            channel = post.conversation.channel
             async for page in self._said_since(web, post):
                 for message in page:
                     if not title and (ts := payloads.holds(message, post, part)):
@@ -264,3 +280,12 @@ class Voice:
         if place.thread:
             return web.pages("conversations.replies", "messages", ts=place.thread, **since)
         return web.pages("conversations.history", "messages", **since)
+
+
+async def _opened(web: Web, user: str) -> str:
+    """The channel in which the bot and this user are alone."""
+    channel = (await web.call("conversations.open", again=True, users=user)).get("channel")
+    number = channel.get("id") if isinstance(channel, dict) else None
+    if not isinstance(number, str) or not number:
+        raise RetryableError(words.NO_ANSWER)
+    return number

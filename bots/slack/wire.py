@@ -32,6 +32,7 @@ from core.model.events import (
 from core.model.inquiries import Verb
 
 NAME: Final = "slack"
+DIRECT: Final = "dm"
 TEXT_MAX: Final = 300_000  # more than the engine takes: it is the one to say so
 CONTROL_MAX: Final = 255
 FILES_MAX: Final = 20
@@ -87,7 +88,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """A button. `verb` is the form it opens, None for one that acts at once."""
+    """A button. `verb` is the form it may open, None for one that acts at once."""
 
     event: ControlPressed
     verb: Verb | None = None
@@ -193,6 +194,22 @@ def message(event: Json, me: Me) -> Spoken | None:
         files=files,
     )
     return Spoken(event=received, ts=ts, thread=thread, ours=ours, edited=text_of(inner(event, "edited"), "ts"))
+
+
+def private_chat(account: str) -> Conversation | None:
+    """Where the bot and one account are alone, before anybody knows which channel that is."""
+    platform, _, user = account.partition(":")
+    return Conversation(platform=NAME, account=DIRECT, channel=f"@{user}") if platform == NAME and user else None
+
+
+def addressee(place: Conversation) -> str:
+    """Whose private chat it is, if its channel is still to be opened; else ""."""
+    return place.channel.removeprefix("@") if place.channel.startswith("@") else ""
+
+
+def is_private(place: Conversation) -> bool:
+    """Whether the bot and one account are alone there: Slack's direct messages begin with D."""
+    return place.channel.startswith(("D", "@"))
 
 
 def message_key(me: Me, channel: str, ts: str) -> str:

@@ -28,12 +28,14 @@ MARKS: Final = {
 SUBMIT: Final = "Send"
 CLOSE: Final = "Go back"
 TITLES: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Approve",
     Verb.DENY: "Deny",
     Verb.EDIT: "Edit",
     Verb.ASK_BACK: "Ask back",
     Verb.ANSWER: "Answer",
 }
 LABELS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Why?",
     Verb.DENY: "Why not?",
     Verb.EDIT: "The changed arguments, as JSON",
     Verb.ASK_BACK: "Ask the agent",

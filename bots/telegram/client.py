@@ -216,7 +216,7 @@ class Telegram(Platform):
         card = None
         if forms.wants_form(event.control) and await intake.knows(event.sender.account):
             card = await intake.card(event.control)
-        if card is not None:
+        if card is not None and forms.is_wanted(card, event.control):
             form = forms.opened(card, event.control)
             asker = (event.sender.account.partition(":")[2], event.sender.name)
             if await self._ask(event.conversation, str(press.message), form, card, asker):
@@ -472,6 +472,12 @@ class Telegram(Platform):
             raise RetryableError(error.what) from error
         except TerminalError:
             return frozenset()  # nobody there, or we are not
+
+    def direct(self, account: str) -> Conversation | None:
+        return wire.private_chat(account, self._me.id)
+
+    def is_private(self, conversation: Conversation) -> bool:
+        return wire.is_person(conversation.channel)
 
     async def fetch(self, file: Attachment) -> bytes:
         if file.bytes_n > DOWNLOAD_BYTES_MAX:

@@ -40,14 +40,21 @@ class Form:
 
 
 def wants_form(control: str) -> bool:
-    """Whether a press opens a form instead of being one."""
+    """Whether a press may open a form instead of being one, if its card wants it (`is_wanted`)."""
     parsed = parse_control(control)
     return parsed is not None and parsed[1] in words.FORMS and parsed[2] is None
+
+
+def is_wanted(card: InquiryCard, control: str) -> bool:
+    """Whether that button of this card needs words first: to approve only where an approval needs a reason."""
+    return _verb(control) is not Verb.APPROVE or card.approve_reason
 
 
 def questions(card: InquiryCard, verb: Verb) -> tuple[Question, ...]:
     """What that button asks for: one question, or several where there are and where a reply can hold them."""
     match verb:
+        case Verb.APPROVE:
+            return (Question(name="reason", label=words.PLACEHOLDERS[verb]),)
         case Verb.DENY:
             return (Question(name="reason", label=words.PLACEHOLDERS[verb], required=False),)
         case Verb.EDIT if not 0 < len(card.edit) <= INPUTS_MAX or _too_wide(card.edit):

@@ -290,6 +290,17 @@ def message(text: Text) -> dict[str, Any]:
     return body
 
 
+def private_chat(account: str, bot: str) -> Conversation | None:
+    """Where the bot and one account are alone: a chat that has the account's number."""
+    platform, _, user = account.partition(":")
+    return Conversation(platform=NAME, account=bot, channel=user) if platform == NAME and is_person(user) else None
+
+
+def is_person(chat: str) -> bool:
+    """Whether a chat is one person's: groups and channels have numbers below zero."""
+    return chat.isascii() and chat.isdecimal()
+
+
 def place(chat: str, thread: str = "", reply_to: str | None = None) -> dict[str, Any]:
     """Where a message goes."""
     body: dict[str, Any] = {"chat_id": chat}

@@ -23,6 +23,7 @@ def by(when: str) -> str:
 
 NO_REASON: Final = "-"
 FORMS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Reply to this message with the reason.",
     Verb.DENY: f"Reply to this message with the reason, or with {NO_REASON} for none.",
     Verb.EDIT: "Reply to this message with the changed value.",
     Verb.ASK_BACK: "Reply to this message with what you ask the agent.",
@@ -33,6 +34,7 @@ FORM_STEPS: Final = "Or reply with the first value alone; I ask for the others o
 FORM_TOO_LONG: Final = "That is too long to keep while I ask on. Please reply with all lines in one message:"
 EDIT_JSON: Final = "Reply to this message with the changed arguments as JSON, for example"
 PLACEHOLDERS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "Reason to approve",
     Verb.DENY: "Reason",
     Verb.EDIT: "Changed value",
     Verb.ASK_BACK: "Question to the agent",

@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from core.adapters import memory_claims
+from core.adapters import memory_claims, memory_remembered
 from core.adapters.memory_reads import (
     AuditRow,
     EffectRow,
@@ -30,6 +30,7 @@ from core.model import unit as u
 from core.model.events import MessageReceived
 from core.model.ids import GrantId
 from core.model.inquiries import GrantState, Vote
+from core.model.memory import ForgetMemories, PutMemory, SupersedeMemory
 from core.model.signals import Signal
 from core.ports import Clock
 
@@ -130,6 +131,8 @@ class MemoryStore:
         if table is u.Table.TASK:
             task = self._tables.tasks.get(key)
             return task.task.phase.value if task else ""
+        if table is u.Table.MEMORY:
+            return memory_remembered.state(self._tables, key)
         tables: dict[u.Table, dict[str, Any]] = {
             u.Table.EVENT: self._tables.events,
             u.Table.SIGNAL: self._tables.signals,
@@ -198,6 +201,8 @@ class MemoryStore:
                 t.drop(t.accounts, account)
             case u.SetMeta(name=name, value=value):
                 t.put(t.meta, name, value)
+            case PutMemory() | SupersedeMemory() | ForgetMemories():
+                memory_remembered.apply(t, change)
             case _:
                 assert_never(change)
         return ""
@@ -251,10 +256,15 @@ class MemoryStore:
             case u.EndEffect(id=key):
                 if key in t.effects:
                     t.put(t.effects, key, replace(t.effects[key], state=u.EffectState.ENDED))
-            case u.RequeueEffect(id=key, not_before_ms=not_before_ms):
+            case u.RequeueEffect(id=key, not_before_ms=not_before_ms, unstarted=unstarted):
                 held = t.effects.get(key)
                 if held and held.state is u.EffectState.STARTED:
-                    t.put(t.effects, key, replace(held, state=u.EffectState.QUEUED, not_before_ms=not_before_ms))
+                    n = held.attempt_n - unstarted
+                    t.put(
+                        t.effects,
+                        key,
+                        replace(held, state=u.EffectState.QUEUED, not_before_ms=not_before_ms, attempt_n=n),
+                    )
             case _:
                 assert_never(change)
         return ""

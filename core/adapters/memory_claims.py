@@ -22,12 +22,16 @@ def claim_effects(t: Tables, claim: u.ClaimEffects, now_ms: int, boot: int) -> t
     waiting = [row for row in started if _lapsed(row, now_ms, boot)]
     waiting += [row for row in queued if row.not_before_ms <= now_ms]
     leased: list[u.LeasedEffect] = []
+    taken: Counter[str] = Counter()
     for row in waiting:
         held = t.tasks.get(row.task)
         blocked = held is None or (held.task.phase is Phase.WORKING and t.paused(row.task, row.role))
         if held is None or blocked or len(leased) >= claim.n or running[row.role] >= claim.caps.get(row.role, 1):
             continue
+        if taken[row.role] >= claim.batches.get(row.role, claim.n):
+            continue
         running[row.role] += 1
+        taken[row.role] += 1
         new = replace(
             row,
             state=u.EffectState.STARTED,

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.adapters.memory_remembered import RememberedReads
 from core.adapters.rows import decided_at_ms, deciders, found_by, said_by_person, said_by_role, task_state
 from core.model import unit as u
+from core.model.effects import Performed
 from core.model.events import Conversation, Event, MessageReceived
 from core.model.ids import InquiryId, TaskId
 from core.model.inquiries import Attempt, Delivery, Grant, Inquiry, Verb, Vote
+from core.model.memory import Memory
 from core.model.signals import Signal
 from core.model.team import AccountLink
 from core.model.views import Post
-from core.model.work import Entry, Performed, Said, Task
+from core.model.work import Entry, Said, Task
 from core.ports import Clock
 
 OPEN_POSTS = (u.PostState.QUEUED, u.PostState.SENDING)
@@ -124,6 +127,7 @@ class Tables:
     pauses: dict[str, str] = field(default_factory=dict)
     meta: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, AccountLink] = field(default_factory=dict)
+    memories: dict[str, tuple[int, Memory]] = field(default_factory=dict)  # with the number of their arrival
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     undo: list[tuple[dict[Any, Any], Any, Any]] = field(default_factory=list)
 
@@ -167,7 +171,7 @@ class Tables:
 _ABSENT = object()
 
 
-class MemoryReads:
+class MemoryReads(RememberedReads):
     """Reads over the tables."""
 
     def __init__(self, tables: Tables, clock: Clock) -> None:

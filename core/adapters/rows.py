@@ -32,14 +32,16 @@ def spoken(post: Post) -> bool:
 
 
 def said_by_person(event: MessageReceived) -> Said:
-    return Said(speaker=event.sender.name or event.sender.account, text=event.text)
+    return Said(speaker=event.sender.name or event.sender.account, text=event.text, at_ms=event.at_ms)
 
 
 def said_by_role(post: Post) -> Said:
     """Of a post that is `spoken`."""
     match post.view:
-        case Answer(speaker=speaker, text=text) | Line(speaker=speaker, text=text):
-            return Said(speaker=speaker, text=text, by_agent=True)
+        case Answer(speaker=speaker, text=text, untrusted=untrusted):
+            return Said(speaker=speaker, text=text, by_agent=True, at_ms=post.at_ms, untrusted=untrusted)
+        case Line(speaker=speaker, text=text):
+            return Said(speaker=speaker, text=text, by_agent=True, at_ms=post.at_ms)
         case _:
             raise TypeError(post.view)
 

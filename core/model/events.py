@@ -116,12 +116,16 @@ class BotAdded(_Event, frozen=True, kw_only=True, tag="BotAdded/1"):
 
 
 class ScheduleFired(_Event, frozen=True, kw_only=True, tag="ScheduleFired/1"):
-    """A schedule came due; `scheduled_at_ms` is the time meant, not the time noticed."""
+    """A schedule came due, or a reminder; `scheduled_at_ms` is the time meant, not the time noticed. Of a reminder,
+    `initiators` are the people whose work set it, and `untrusted` says that this had read what came from outside.
+    """
 
     schedule: str
     scheduled_at_ms: int
     text: str
     role: str | None = None
+    initiators: tuple[str, ...] = ()
+    untrusted: bool = False
 
 
 class WebhookReceived(_Event, frozen=True, kw_only=True, tag="WebhookReceived/1"):

@@ -119,6 +119,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     reason: str = ""
     answer: Json = None
+    stands_for: dict[str, tuple[str, ...]] = {}  # of those who decided: the absent whose delegate each was
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,12 @@ class Amend(msgspec.Struct, frozen=True, kw_only=True, tag="Amend/1"):
     inquiry: InquiryId
 
 
+class ReminderDue(msgspec.Struct, frozen=True, kw_only=True, tag="ReminderDue/1"):
+    """To a conversation and a role: what the role wanted to be told now. `name` is of the fact that holds it."""
+
+    name: str
+
+
 class ExecuteBy(msgspec.Struct, frozen=True, kw_only=True, tag="ExecuteBy/1"):
     """To the grant: it has run out unused."""
 
@@ -125,6 +131,7 @@ Errand = (
     | TakenOver
     | Amend
     | ExecuteBy
+    | ReminderDue
     | Withdraw
 )
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from core.model.events import Conversation
+from core.model.memory import MemoryRule
 
 Json = Any
 """A JSON value: what `msgspec.json.decode` returns without a type."""
@@ -105,6 +106,8 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_microusd_per_mtok: int = 0
     window_tokens: int = 200_000
     output_tokens_max: int = 8_192
+    thinking_tokens: int = 0  # how much it may think before it answers, where the vendor lets one say; 0: not at all
+    base_url: str = ""  # a server of one's own, spoken to without a key; "" is the provider's
 
 
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +123,11 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     says: str = ""
     seconds_max: int = 30
     output_bytes_max: int = 16_384
+    untrusted: bool = False  # whatever it returns, failures too, was written outside
+    on_demand: bool = False  # shown to the model once find_tools has named it
+    per_minute_max: int = 0  # runs that may start in a minute, of all tasks together; 0: as many as are wanted
+    concurrency_max: int = 0  # runs at a time, of all tasks together; 0: as many as are wanted
+    program: str = ""  # of a tool people wrote: its file and digest ("tools/words.py@sha256:..."), its fingerprint
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +142,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     resource: str = ""
     says: str = ""
     seconds_max: int = 120
+    untrusted: bool = False  # what it says, and what it writes, was written outside
 
 
 class Triggers(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +153,25 @@ class Triggers(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     repeats: int = 0
     deletion: bool = False
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """What a role's tools may reach and use. `egress`: hosts ("docs.python.org", "*.python.org", "*" for every public
+    one). `credentials`: names of settings that what it runs is given. Limits are of each program it runs.
+    """
+
+    egress: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    memory_mb_max: int = 512
+    cpu_seconds_max: int = 120
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a role does unasked (HEARTBEAT.md). `cron` is of the team's zone; without one, every so many minutes."""
+
+    say: str
+    cron: str = ""
+    every_minutes: int = 0
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,9 +191,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Permissions = Permissions()
     escalates_to: tuple[str, ...] = ()
     triggers: Triggers = Triggers()
+    reach: Reach = Reach()
+    skills: tuple[str, ...] = ()
+    skill_texts: dict[str, str] = {}  # by skill, the digest of its SKILL.md
+    judged_by: str = ""  # the role that checks its handoffs against their briefs' success criteria
     leads: bool = False  # plans and delegates; owns no work tools
     specs: tuple[ToolSpec, ...] = ()  # `tools`, with the schema as this role sees it: its targets, its commands
     prompt: str = ""  # the stable part of its system prompt, composed
+    beats: tuple[Beat, ...] = ()
     version: str = ""
 
 
@@ -203,6 +236,7 @@ class EscalationStep(msgspec.Struct, frozen=True, kw_only=True):
     to: tuple[str, ...] = ()  # people's ids, or our roles owner and approver
     deliver: tuple[Conversation, ...] = ()
     replace: bool = False
+    direct: bool = False  # in private to everybody who may then decide it, too
 
 
 class Escalation(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +291,7 @@ class TierRule(msgspec.Struct, frozen=True, kw_only=True):
     override: bool = False  # an owner who did not ask for it may decide alone, and it is labelled
     bounded: BoundRule | None = None  # an approval may be for several times
     may_allow: bool = False  # `Policy.allow` holds for infrastructure only where this is said
+    direct: bool = False  # it is shown in private to everybody who may decide it, too
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,6 +306,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     review: TierRule | None = None  # of handoffs that need a person; None in definitions older than the rule
     brief_triggers: bool = False  # a role's triggers read briefs, too; not in definitions older than the rule
     yes_counts: bool = False  # "yes" in reply to the inquiry's own message is an approval
+    changes: TierRule | None = None  # of the definition itself: not in force until approved; None: at once
 
 
 class DigestRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,9 +333,12 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     channels: dict[str, str] = {}  # "slack:C42" -> the role that answers there
     platform_roles: dict[str, dict[str, tuple[str, ...]]] = {}  # platform, our role, the platform's roles that give it
+    kinds: dict[str, tuple[str, ...]] = {}  # fields of their own that kinds of work ask for, all required
+    repos: dict[str, str] = {}  # repositories that roles work in: name, path (the workspace's, or absolute)
     hops_max: int = 4
     rounds_max: int = 3
     digest: DigestRule | None = None
+    memory: MemoryRule = MemoryRule()
 
     def person(self, person_id: str) -> Person | None:
         """The person with this id."""
@@ -312,6 +351,10 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     def targets(self, role: str) -> tuple[MatrixRow, ...]:
         """The matrix rows that let `role` hand work on."""
         return tuple(row for row in self.matrix if row.source == role)
+
+    def window_of(self, role: str) -> int:
+        """Tokens a call of this role may read: the model's window, or its budget if that is less."""
+        return min(self.model_of(role).window_tokens, self.roles[role].budget.call_input_tokens_max)
 
     def spec(self, role: str, tool: str) -> ToolSpec | None:
         """A tool as this role sees it; None if it may not call it."""

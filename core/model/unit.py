@@ -10,13 +10,15 @@ from enum import StrEnum
 
 import msgspec
 
+from core.model.effects import Performed
 from core.model.events import Event
 from core.model.ids import EffectId, GrantId, PostId, SignalId, TaskId
 from core.model.inquiries import Attempt, AttemptState, Delivery, DeliveryState, Grant, GrantState, Inquiry, Vote
+from core.model.memory import ForgetMemories, PutMemory, SupersedeMemory
 from core.model.signals import Signal
 from core.model.team import AccountLink, Json
 from core.model.views import Post
-from core.model.work import Entry, Performed, Task
+from core.model.work import Entry, Task
 
 # --- Rows as a store gives them back --------------------------------------------------------------------------------
 
@@ -75,6 +77,7 @@ class Table(StrEnum):
     GRANT = "grant"
     ATTEMPT = "attempt"
     POST = "post"
+    MEMORY = "memory"
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True, tag="Version"):
@@ -94,7 +97,9 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True, tag="Fence"):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, tag="State"):
-    """The row's state is one of these. Events and signals are `new` or `done`; a missing row has state "" ."""
+    """The row's state is one of these. Events and signals are `new` or `done`, entries of the memory `live` or
+    `superseded`; a missing row has state "" .
+    """
 
     table: Table
     id: str
@@ -170,10 +175,13 @@ class EndEffect(msgspec.Struct, frozen=True, kw_only=True, tag="EndEffect"):
 
 
 class RequeueEffect(msgspec.Struct, frozen=True, kw_only=True, tag="RequeueEffect"):
-    """Back to the queue: a retry after a wait, or a holder that leaves. Use with Fence."""
+    """Back to the queue: a retry after a wait, or a holder that leaves. `unstarted`: nothing of it has happened, so
+    this start does not count. Use with Fence.
+    """
 
     id: EffectId
     not_before_ms: int
+    unstarted: bool = False
 
 
 class PutInquiry(msgspec.Struct, frozen=True, kw_only=True, tag="PutInquiry"):
@@ -338,7 +346,7 @@ class SetMeta(msgspec.Struct, frozen=True, kw_only=True, tag="SetMeta"):
 _Works = AddEvent | CloseEvent | PutTask | AddEntry | AddEffect | EndEffect | RequeueEffect | PutInquiry | PutVote
 _Asks = PutGrant | MoveGrant | UseGrant | PutAttempt | MoveAttempt | PutDelivery | MoveDelivery | AddPost | MovePost
 _Tells = AddSignal | CloseSignal | Reserve | Settle | AddAudit | Seal | PutBlob | Pause | LinkAccount | UnlinkAccount
-_Keeps = SetMeta
+_Keeps = SetMeta | PutMemory | SupersedeMemory | ForgetMemories
 Change = _Works | _Asks | _Tells | _Keeps
 
 
@@ -369,13 +377,15 @@ Answer = Applied | Refused
 
 class ClaimEffects(msgspec.Struct, frozen=True, kw_only=True):
     """Lease queued effects whose time has come, oldest first, and started ones whose lease ran out or whose holder's
-    engine is gone. Never more started effects per role than `caps[role]` (absent: 1); nothing paused.
+    engine is gone. Never more started effects per role than `caps[role]` (absent: 1), nor more of a role in this claim
+    than `batches[role]` (absent: any); nothing paused.
     """
 
     n: int
     holder: str
     lease_ms: int
     caps: dict[str, int]
+    batches: dict[str, int] = {}
 
 
 class ClaimPosts(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,6 +88,7 @@ class Answer(_View, frozen=True, kw_only=True, tag="Answer/1"):
     next_needs: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     degraded: str = ""
+    untrusted: bool = False  # its task has read what came from outside
 
 
 class InquiryCard(_View, frozen=True, kw_only=True, tag="InquiryCard/1"):
@@ -113,6 +114,7 @@ class InquiryCard(_View, frozen=True, kw_only=True, tag="InquiryCard/1"):
     form: tuple[Question, ...] = ()  # what `Answer` asks for
     edit: tuple[Question, ...] = ()  # what `Edit` may change, with its values now
     delivery: str = ""  # the id of the showing this is
+    approve_reason: bool = False  # an approval needs one
 
 
 class DecidedCard(_View, frozen=True, kw_only=True, tag="DecidedCard/1"):

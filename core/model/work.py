@@ -1,5 +1,5 @@
-"""Tasks and what they are made of: the contract (Brief, Handoff, Failure), the journal (Entry), the intents (Effect).
-A task's state is a fold over its journal. Stored structs carry their version in the tag.
+"""Tasks and what they are made of: the contract between agents (Brief, Handoff, Failure), the journal (Entry). A task's
+state is a fold over its journal. Stored structs carry their version in the tag.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import msgspec
 
 from core.model.events import Conversation
 from core.model.ids import CallId, EffectId, GrantId, InquiryId, SignalId, TaskId
-from core.model.inquiries import Grant, Inquiry
-from core.model.team import EffectClass, Json
+from core.model.inquiries import Grant
+from core.model.team import Json
 
 # --- The contract between agents ------------------------------------------------------------------------------------
 
@@ -26,6 +26,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, tag="Brief/1"):
     limits: str = ""
     deadline_ms: int | None = None
     requires_approval: bool = False
+    fields: dict[str, str] = {}  # what its kind asks for besides (Team.kinds)
 
 
 class Handoff(msgspec.Struct, frozen=True, kw_only=True, tag="Handoff/1"):
@@ -98,6 +99,15 @@ class Stop(StrEnum):
     REFUSED = "refused"
 
 
+class VendorTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """A turn as its vendor wrote it, which some want back unchanged once the model has thought: opaque to us, and
+    worth something to this model alone.
+    """
+
+    model: str
+    blocks: tuple[Json, ...]
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="Reply/1"):
     """What a model said, whichever vendor made it."""
 
@@ -106,6 +116,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag="Reply/1"):
     stop: Stop = Stop.END
     usage: Usage = Usage()
     model: str = ""
+    recovered: bool = False  # its call was written as text, and read from there
+    verbatim: VendorTurn | None = None
 
 
 # --- The journal ----------------------------------------------------------------------------------------------------
@@ -149,6 +161,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     speaker: str
     text: str
     by_agent: bool = False
+    at_ms: int = 0
+    untrusted: bool = False  # by an agent that had read what came from outside
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +186,8 @@ class Begun(_Entry, frozen=True, kw_only=True, tag="Begun/1"):
     definition: str
     asked_by: str  # a person's or a role's name
     said: tuple[Said, ...] = ()
+    summary: str = ""  # of what was said before that
+    memory: tuple[str, ...] = ()  # what its role remembered then, a line each
 
 
 class Heard(_Entry, frozen=True, kw_only=True, tag="Heard/1"):
@@ -255,12 +271,33 @@ class Redefined(_Entry, frozen=True, kw_only=True, tag="Redefined/1"):
     """The task goes on under another definition."""
 
     definition: str
+    role_version: str = ""
 
 
 class Repair(_Entry, frozen=True, kw_only=True, tag="Repair/1"):
-    """The model's reply was not usable: what was wrong, told to it. Always derived."""
+    """What the rules tell the model: why its reply was not usable, or what of its results does not fit together. Always
+    derived.
+    """
 
     errors: str
+
+
+class Summarised(_Entry, frozen=True, kw_only=True, tag="Summarised/1"):
+    """All but the last messages of the transcript become this text; "" changes nothing. `tight`: of the messages that
+    are kept, long results are cut, too.
+    """
+
+    effect: EffectId
+    text: str
+    usage: Usage = Usage()
+    tight: bool = False
+
+
+class Overflowed(_Entry, frozen=True, kw_only=True, tag="Overflowed/1"):
+    """The request of this call would not fit, and was not made."""
+
+    effect: EffectId
+    failure: Failure
 
 
 class Settled(_Entry, frozen=True, kw_only=True, tag="Settled/1"):
@@ -270,7 +307,7 @@ class Settled(_Entry, frozen=True, kw_only=True, tag="Settled/1"):
 
 
 _Heard = Begun | Heard | Replied | ModelFailed | Returned | Lost | ChildEnded | Decided | Reopened
-Entry = _Heard | TimedOut | Held | Stopped | Redefined | Repair | Settled
+Entry = _Heard | TimedOut | Held | Stopped | Redefined | Repair | Summarised | Overflowed | Settled
 
 # --- The task -------------------------------------------------------------------------------------------------------
 
@@ -314,6 +351,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     child: TaskId | None = None
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A shared file that a child of the open turn says it changed."""
+
+    role: str
+    file: str
+
+
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """One handing of work from a role to another on the way to this task, for loop detection."""
 
@@ -351,6 +395,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="Task/1"):
     heard_n: int = 0  # messages that wait for the open turn to end
     words_n: int = 0  # messages of people since it began: each is worth one model call more
     repairs: int = 0
+    amiss_n: int = 0  # turns in a row with a brief or handoff out of form
+    amiss_all_n: int = 0  # all of them
+    claims: tuple[Claim, ...] = ()  # of the open turn's children
+    disputed: tuple[str, ...] = ()  # shared files that two roles of one turn have changed
+    recovered_n: int = 0  # calls that were read from text
+    found: tuple[str, ...] = ()  # tools on demand that it knows of
+    context_tokens: int = 0  # how long its transcript was at the last reply, by the vendor's count
+    compacting: bool = False  # the model call under way makes a summary
+    tight: bool = False  # a request has overflown since the last reply
+    judged: str = ""  # the digest of the handoff its judge accepted
+    judged_n: int = 0  # times its judge has sent it back
     untrusted: bool = False
     denied: tuple[str, ...] = ()  # intents (resource and verb) that people denied in this task
     gated: bool = False  # a brief on the way here said requires_approval, or had a word
@@ -375,126 +430,3 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, tag="Task/1"):
         if self.question and self.parent:
             waits.append(self.parent)
         return tuple(str(w) for w in waits)
-
-
-# --- Effects: the intents a step produces ---------------------------------------------------------------------------
-
-
-class CallModel(msgspec.Struct, frozen=True, kw_only=True, tag="CallModel/1"):
-    """Ask the role's model for its next turn. Performed by a worker."""
-
-    id: EffectId
-
-
-class RunTool(msgspec.Struct, frozen=True, kw_only=True, tag="RunTool/1"):
-    """Run a tool. With `grant`, only by consuming exactly that grant with this digest. Performed by a worker."""
-
-    id: EffectId
-    call: CallId
-    tool: str
-    arguments: dict[str, Json]
-    effect: EffectClass
-    seconds_max: int
-    digest: str
-    grant: GrantId | None = None
-
-
-class Delegate(msgspec.Struct, frozen=True, kw_only=True, tag="Delegate/1"):
-    """Make a child task."""
-
-    call: CallId
-    child: TaskId
-    role: str
-    brief: Brief
-    hops: int
-    rounds: tuple[Round, ...]
-    gated: bool
-
-
-class AnswerChild(msgspec.Struct, frozen=True, kw_only=True, tag="AnswerChild/1"):
-    """Answer a child that pushed back."""
-
-    call: CallId
-    child: TaskId
-    text: str
-
-
-class AskHuman(msgspec.Struct, frozen=True, kw_only=True, tag="AskHuman/1"):
-    """Open an inquiry; it commits with the step."""
-
-    call: CallId
-    inquiry: Inquiry
-
-
-class CancelChild(msgspec.Struct, frozen=True, kw_only=True, tag="CancelChild/1"):
-    """Tell a child task to stop."""
-
-    child: TaskId
-    reason: str
-
-
-class CancelInquiry(msgspec.Struct, frozen=True, kw_only=True, tag="CancelInquiry/1"):
-    """Withdraw an inquiry of this task, and revoke its grant if that is still live."""
-
-    inquiry: InquiryId
-    reason: str
-
-
-class AbortEffect(msgspec.Struct, frozen=True, kw_only=True, tag="AbortEffect/1"):
-    """Drop a queued effect, or interrupt a started one."""
-
-    effect: EffectId
-
-
-class SetDeadline(msgspec.Struct, frozen=True, kw_only=True, tag="SetDeadline/1"):
-    """Wake the task with TimedOut at this time; None drops the timer."""
-
-    due_at_ms: int | None
-
-
-class Tell(msgspec.Struct, frozen=True, kw_only=True, tag="Tell/1"):
-    """Say a line in the task's conversation, as its role. `n` makes its id; `whole`: it is an answer, in full."""
-
-    text: str
-    n: int
-    whole: bool = False
-
-
-class GiveOver(msgspec.Struct, frozen=True, kw_only=True, tag="GiveOver/1"):
-    """A person takes the conversation over: what was to be handed to `role` fired one of its triggers."""
-
-    role: str
-    why: str
-    brief: Brief
-
-
-class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="Finish/1"):
-    """The task has ended: `result` goes to the parent's call, or to the conversation."""
-
-    phase: Phase
-    result: Handoff | Failure
-
-
-class ReturnQuestion(msgspec.Struct, frozen=True, kw_only=True, tag="ReturnQuestion/1"):
-    """Push back: the parent's call gets the question; this task waits."""
-
-    question: str
-
-
-Effect = (
-    CallModel
-    | RunTool
-    | Delegate
-    | AnswerChild
-    | AskHuman
-    | CancelChild
-    | CancelInquiry
-    | AbortEffect
-    | SetDeadline
-    | Tell
-    | GiveOver
-    | Finish
-    | ReturnQuestion
-)
-
-Performed = CallModel | RunTool  # the effects that leave the process: a worker leases them

@@ -58,7 +58,9 @@ def argv_of(command: Command, args: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def act_of(team: Team, role: str, tool: str, arguments: Json, fingerprints: Mapping[str, str]) -> Act | Failure:
-    """The act of a call, or why it cannot be one. `fingerprints` are by command name, or tool name. Never raises."""
+    """The act of a call, or why it cannot be one. `fingerprints` are by command name, or tool name; a tool that
+    people wrote has its own. Never raises.
+    """
     owner = team.roles.get(role)
     if owner is None:
         return Failure(what=f"{role} cannot use {tool}", why="the team has no such role", recovery="Ask a person")
@@ -75,14 +77,15 @@ def _tool_act(spec: ToolSpec, arguments: Json, fingerprints: Mapping[str, str]) 
     if isinstance(checked, tuple):
         return _invalid(spec.name, checked)
     secrets = secrets_of(spec.parameters, checked)
+    shown = redacted(checked, secrets)  # a resource is named on every screen and in every record
     action = Action(
         tool=spec.name,
         arguments=checked,
-        resource=fill(spec.resource, checked) or spec.name,
+        resource=fill(spec.resource, shown) or spec.name,
         verb=spec.verb or spec.name,
         effect=spec.effect,
-        fingerprint=fingerprints.get(spec.name, ""),
-        says=fill(spec.says, redacted(checked, secrets)) or f"Uses {spec.name}",
+        fingerprint=fingerprints.get(spec.name, spec.program),
+        says=fill(spec.says, shown) or f"Uses {spec.name}",
         secrets=secrets,
     )
     path = checked.get("path")
@@ -91,8 +94,14 @@ def _tool_act(spec: ToolSpec, arguments: Json, fingerprints: Mapping[str, str]) 
         tier=spec.tier,
         effect=spec.effect,
         seconds_max=spec.seconds_max,
-        path=path if isinstance(path, str) else "",
+        path=_looked_at(path if isinstance(path, str) else "", spec.resource, checked, shown),
     )
+
+
+def _looked_at(path: str, resource: str, checked: Mapping[str, Json], shown: Mapping[str, Json]) -> str:
+    """The path, and a resource as it is where the one people see hides something: words are looked for in both."""
+    real = fill(resource, checked)
+    return path if real == fill(resource, shown) else f"{path} {real}".strip()
 
 
 def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[str, str]) -> Act | Failure:
@@ -119,7 +128,7 @@ def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[
     action = Action(
         tool=RUN_COMMAND,
         arguments={"command": name, "args": checked},
-        resource=fill(command.resource, checked) or name,
+        resource=fill(command.resource, shown) or name,
         verb=name,
         effect=command.effect,
         fingerprint=fingerprints[name],
@@ -132,7 +141,12 @@ def _command_act(team: Team, role: Role, arguments: Json, fingerprints: Mapping[
         tier=command.tier,
         effect=command.effect,
         seconds_max=command.seconds_max,
-        path=" ".join((*argv_of(command, checked)[:1], path if isinstance(path, str) else "")).strip(),
+        path=_looked_at(
+            " ".join((*argv_of(command, checked)[:1], path if isinstance(path, str) else "")).strip(),
+            command.resource,
+            checked,
+            shown,
+        ),
     )
 
 

@@ -4,10 +4,12 @@ may add. Those who asked for it, and those who changed it, are never among them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
+from core.model.events import Conversation
 from core.model.inquiries import Inquiry, Kind, Label
 from core.model.team import Absence, StageRule, Team, TierRule
 from core.rules.policy import entitled, rule_for, rule_sets, stages_or_one
@@ -39,6 +41,32 @@ def _is_of_this_shape(inquiry: Inquiry, rules: Sequence[StageRule]) -> bool:
 def _barred(inquiry: Inquiry, rule: TierRule) -> frozenset[str]:
     asked = () if rule.allow_self else inquiry.initiators
     return frozenset((*asked, *inquiry.editors))
+
+
+def in_private(
+    inquiry: Inquiry,
+    team: Team,
+    directs: Mapping[str, Conversation],
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Conversation, ...]:
+    """The private places of everybody who may decide it, as far as they have one, and of those who may in the place of
+    somebody absent (`stand_ins`: delegates by the absent). A question, which the whole team may answer, is put to those
+    who asked for the work, if it was a person who did.
+    """
+    people = dict.fromkeys(p for stage in inquiry.stages for p in stage.eligible)
+    asked = [p for p in people if p in inquiry.initiators] if inquiry.kind in _QUESTIONS else []
+    instead = () if inquiry.kind in _QUESTIONS else _seated_instead(inquiry, team, stand_ins)
+    return tuple(dict.fromkeys(directs[p] for p in (*(asked or people), *instead) if p in directs))
+
+
+def _seated_instead(inquiry: Inquiry, team: Team, stand_ins: Mapping[str, str]) -> Iterator[str]:
+    """Delegates who have a seat in some stage while somebody of it is away."""
+    for n, stage in enumerate(inquiry.stages if stand_ins else ()):
+        due = msgspec.structs.replace(inquiry, stage=n)
+        for absent in stage.eligible:
+            delegate = stand_ins.get(absent, "")
+            if delegate and with_delegate(due, team, (absent,), delegate) is not due:
+                yield delegate
 
 
 def stood_for(inquiry: Inquiry, absences: Sequence[Absence], who: str, now_ms: int) -> tuple[str, ...]:

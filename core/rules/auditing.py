@@ -125,6 +125,7 @@ _LISTS: Final = {
     "grant.minted": "grants",
     "grant.revoked": "grants",
     "grant.expired": "grants",
+    "attempt.queued": "ran",
     "attempt.started": "ran",
     "attempt.ended": "ran",
     "attempt.unknown": "ran",

@@ -31,9 +31,9 @@ def scope_of(role: str, day: str) -> str:
 
 
 def worst_case(role: Role, model: ModelSpec) -> tuple[int, int]:
-    """Tokens and microusd that one call may cost at most."""
+    """Tokens and microusd that one call may cost at most. What a model thinks comes on top of what it may answer."""
     read = role.budget.call_input_tokens_max
-    written = min(role.budget.call_output_tokens_max, model.output_tokens_max)
+    written = min(role.budget.call_output_tokens_max + model.thinking_tokens, model.output_tokens_max)
     dearest = max(
         model.input_microusd_per_mtok, model.cache_read_microusd_per_mtok, model.cache_write_microusd_per_mtok
     )

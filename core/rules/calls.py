@@ -11,19 +11,15 @@ from typing import Protocol, assert_never
 
 import msgspec
 
+from core.model.effects import AnswerChild, AskHuman, Delegate, Effect, GiveOver
 from core.model.ids import GrantId, TaskId, call_of, child_of, inquiry_of
 from core.model.inquiries import Grant, Inquiry, Kind
 from core.model.team import Team, Tier
 from core.model.work import (
-    AnswerChild,
-    AskHuman,
     Brief,
     Call,
     CallState,
-    Delegate,
-    Effect,
     Failure,
-    GiveOver,
     Handoff,
     PushBack,
     Reply,
@@ -32,7 +28,7 @@ from core.model.work import (
     ToolResult,
     ToolUse,
 )
-from core.rules import briefs, delegation, feedback, inquiry, policy, reviewing
+from core.rules import briefs, delegation, feedback, finding, inquiry, joining, judging, policy, reviewing
 from core.rules.actions import Act, act_of
 from core.rules.bounds import covers
 from core.rules.canonical import action_digest, intent_of
@@ -40,6 +36,11 @@ from core.rules.schema import check_arguments
 
 CALLS_MAX = 32
 """A turn may hold this many calls; the rest come back as Failures. (Nobody's model asks for more in good faith.)"""
+
+DEADLINE_MINUTES_MAX = 527_040
+"""A year: what is further off is no deadline."""
+CONTRACTS = frozenset({"delegate", reviewing.HAND_OFF})
+"""Calls that carry a brief or a handoff."""
 
 WHY_CHARS_MAX = 300
 """An agent's own words on a card are advisory: they may not crowd out the action."""
@@ -68,7 +69,9 @@ class Opened:
     effects: list[Effect] = field(default_factory=list)
     rounds: tuple[Round, ...] = ()
     asking: tuple[TaskId, ...] = ()
+    found: tuple[str, ...] = ()
     ending: Handoff | Failure | PushBack | None = None
+    amiss: Failure | None = None  # of a brief or handoff whose form is wrong
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,10 +88,17 @@ class _Desk:
     def settle(self, call: Call, failure: Failure) -> None:
         self.out.settled.append((call, ToolResult(failure=failure)))
 
+    def amiss(self, call: Call, failure: Failure) -> Call:
+        """It comes back with the exact errors; of a brief or a handoff, that is counted."""
+        if call.name in CONTRACTS:
+            self.out.amiss = failure
+        self.settle(call, failure)
+        return call
+
 
 def open_calls(task: Task, reply: Reply, team: Team, facts: Facts, n: int) -> Opened:
     """Take up every call of the reply that is the task's entry number `n`."""
-    out = Opened(rounds=task.rounds, asking=task.asking)
+    out = Opened(rounds=task.rounds, asking=task.asking, found=task.found)
     desk = _Desk(task=task, team=team, facts=facts, alone=len(reply.uses) == 1, said=reply.text, out=out)
     calls: list[Call] = []
     for i, use in enumerate(reply.uses):
@@ -115,10 +125,10 @@ def _take_up(desk: _Desk, call: Call, use: ToolUse) -> Call:
         refused = act_of(desk.team, desk.task.role, use.name, call.arguments, desk.facts.fingerprints)
         return _settled(desk, call, refused if isinstance(refused, Failure) else feedback.unreadable(use.name))
     if not isinstance(use.arguments, dict):
-        return _settled(desk, call, feedback.unreadable(use.name))
+        return desk.amiss(call, feedback.unreadable(use.name))
     checked = check_arguments(spec.parameters, use.arguments)
     if isinstance(checked, tuple):
-        return _settled(desk, call, feedback.wrong_arguments(use.name, checked))
+        return desk.amiss(call, feedback.wrong_arguments(use.name, checked))
     call = msgspec.structs.replace(call, arguments=checked)
     match use.name:
         case "hand_off":
@@ -127,6 +137,8 @@ def _take_up(desk: _Desk, call: Call, use: ToolUse) -> Call:
             return _delegate(desk, call)
         case "ask_human":
             return _ask_human(desk, call)
+        case finding.NAME:
+            return _find_tools(desk, call)
         case _:
             return _act(desk, call)
 
@@ -146,13 +158,17 @@ def _hand_off(desk: _Desk, call: Call) -> Call:
     if needs:
         return _ask(desk, call, Kind.QUESTION, needs, (), "")
     if not summary:
-        return _settled(desk, call, feedback.HANDOFF_EMPTY)
+        return desk.amiss(call, feedback.HANDOFF_EMPTY)
     return _ended_or_reviewed(desk, call)
 
 
 def _ended_or_reviewed(desk: _Desk, call: Call) -> Call:
     """The handoff goes on, or waits for a person where the role's handoffs are looked at first."""
-    handoff = reviewing.handoff_of(call.arguments)
+    handoff = judging.given_up(desk.task, joining.labelled(desk.task, reviewing.handoff_of(call.arguments)))
+    call = reviewing.labelled(call, handoff)
+    if judge := judging.to_judge(desk.team, desk.task, call, handoff):
+        desk.out.effects.append(judge)
+        return msgspec.structs.replace(call, state=CallState.CHILD, child=judge.child)
     why = desk.said.strip()[:WHY_CHARS_MAX]
     asked = reviewing.review(desk.task, call, desk.team, handoff, why, desk.facts.now_ms)
     if isinstance(asked, Inquiry):
@@ -184,11 +200,17 @@ def _delegate(desk: _Desk, call: Call) -> Call:
         success_criteria=reviewing.lines_of(arguments, "success_criteria"),
         context=str(arguments.get("context") or ""),
         limits=str(arguments.get("limits") or ""),
+        deadline_ms=_deadline(desk, int(arguments.get("deadline_minutes") or 0)),
         requires_approval=bool(arguments.get("requires_approval")),
+        fields={str(name): str(text) for name, text in dict(arguments.get("fields") or {}).items()},
     )
     match delegation.hand_over(desk.team, desk.task, target, brief):
         case Failure() as failure:
-            return _settled(desk, call, failure)
+            return (
+                desk.amiss(call, failure)
+                if failure == delegation.incomplete(desk.team, brief)
+                else _settled(desk, call, failure)
+            )
         case delegation.Loop(failure=failure):
             desk.out.ending = failure
             return call
@@ -205,6 +227,13 @@ def _delegate(desk: _Desk, call: Call) -> Call:
             return msgspec.structs.replace(call, state=CallState.CHILD, child=child)
         case never:  # pragma: no cover
             assert_never(never)
+
+
+def _deadline(desk: _Desk, minutes: int) -> int | None:
+    """Never later than the asker's own."""
+    own = desk.task.brief.deadline_ms
+    named = desk.facts.now_ms + minutes * 60_000 if 0 < minutes <= DEADLINE_MINUTES_MAX else None
+    return min((one for one in (own, named) if one is not None), default=None)
 
 
 def _given_over(desk: _Desk, call: Call, target: str, brief: Brief, why: str) -> Call:
@@ -255,6 +284,14 @@ def _ask(desk: _Desk, call: Call, kind: Kind, text: str, options: tuple[str, ...
 def _waiting(desk: _Desk, call: Call, asked: Inquiry) -> Call:
     desk.out.effects.append(AskHuman(call=call.id, inquiry=asked))
     return msgspec.structs.replace(call, state=CallState.PERSON, inquiry=inquiry_of(call.id, call.generation))
+
+
+def _find_tools(desk: _Desk, call: Call) -> Call:
+    specs = desk.team.roles[desk.task.role].specs
+    found = finding.find(specs, str(call.arguments.get("query") or ""))
+    desk.out.found = tuple(dict.fromkeys((*desk.out.found, *(spec.name for spec in found))))
+    desk.out.settled.append((call, ToolResult(text=finding.told(found, specs))))
+    return call
 
 
 def _granted(desk: _Desk, act: Act) -> Grant | None:

@@ -41,7 +41,7 @@ class Always:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """Cancel, retry, stop or resume. `scope`: a task's id, a role's id, or `all`."""
+    """Cancel, retry, adopt, stop or resume. `scope`: a task's id, a role's id, or `all`."""
 
     what: str
     scope: str
@@ -96,7 +96,7 @@ DECIDING = {
     "extend": Verb.EXTEND,
     "override": Verb.OVERRIDE,
 }
-CONTROLLING = ("cancel", "retry", "stop", "resume")
+CONTROLLING = ("cancel", "retry", "adopt", "stop", "resume")
 SHOWING = frozenset(
     {
         *("inbox", "decisions", "digest", "tasks", "task", "team", "help", "whoami", "budget", "model"),
@@ -123,7 +123,7 @@ MENU = (
     ("resume", "ID|ROLE|all", "let held work go on"),
     ("retry", "ID", "do a finished request again"),
     ("new", "", "start a new conversation here"),
-    ("handback", "", "let the team answer here again"),
+    ("handback", "PLACE", "let the team answer here again, or in another place"),
     ("team", "", "who works here"),
     ("model", "", "which model each role thinks with"),
     ("budget", "", "what was spent today"),
@@ -145,24 +145,36 @@ class Usage:
 
     lines: tuple[str, ...] = field(
         default=(
-            "ask TEXT                give the team work (plain text does the same)",
-            "inbox                   what waits for a person; inbox mine, inbox overdue, inbox TIER",
-            "approve ID [REASON]     deny ID REASON     answer ID TEXT     edit ID JSON     view ID",
-            "approve ID ID ...       several you have seen: all of them or none",
-            "decisions TEXT          what was decided: who, what, when, why     digest     the day in a few lines",
-            "approve ID for N times within H hours [where ARG=VALUE]   more than once, where the policy allows it",
-            "always ID [UNTIL]       approve it, and propose to an owner that it need not be asked again",
-            "askback ID TEXT         ask the agent something before you decide",
-            "comment ID TEXT         tell it something and leave it open     snooze ID HOURS     extend ID HOURS",
-            "override ID REASON      an owner decides alone, where the policy allows it",
-            "away HOURS|DATE [to PERSON]   no reminders; PERSON stands in for you     back",
-            "happened ID, rerun ID, giveup ID   when it is not known whether an action ran",
-            "tasks, task ID          what is going on",
-            "cancel ID, retry ID     stop ID|ROLE|all, resume ID|ROLE|all",
-            "team, model, budget, whoami, help",
-            "new                     start a new conversation     mute HOURS|off     fewer messages here",
-            "handback                let the team answer again where a person took over",
-            "link                    bring another account of yours; link CODE from there",
+            "ask TEXT              give the team work (plain text does the same)",
+            "inbox [WHICH]         what waits for a person: all, or mine, overdue, a tier",
+            "view ID               the whole of it",
+            "approve ID [REASON]   let it be done; several ids: all of them or none",
+            "approve ID for N times within H hours [where ARG=VALUE]  more than once",
+            "deny ID [REASON]      say no",
+            "answer ID TEXT        answer a question; dismiss ID: it goes on without one",
+            "edit ID JSON          change its arguments; it must then be approved",
+            "askback ID TEXT       ask the agent something before you decide",
+            "comment ID TEXT       tell the agent something and leave it open",
+            "snooze ID HOURS       no reminders of it for a while",
+            "extend ID HOURS       more time to decide it",
+            "withdraw ID           take back your vote, or an approval that has not run",
+            "override ID REASON    as an owner, decide alone, where the policy allows it",
+            "always ID [UNTIL]     approve it, and propose that it need not be asked again",
+            "happened ID           when it is not known whether an action ran: it did",
+            "rerun ID, giveup ID   the same: run it; leave it",
+            "decisions [TEXT]      what was decided: who, what, when, why",
+            "digest                the day in a few lines",
+            "tasks, task ID        what is going on; one task and all below it",
+            "cancel ID, retry ID   end a task for good; start one again",
+            "stop ID|ROLE|all      start nothing more of it; resume lets it go on",
+            "adopt ID              let a running request go on under today's definition",
+            "team, model, budget   who works here, with which models, what was spent",
+            "new                   start a new conversation",
+            "mute HOURS|off        fewer messages here",
+            "away HOURS|DATE [to PERSON]  no reminders; PERSON stands in; back ends it",
+            "handback [PLACE]      let the team answer again where a person took over",
+            "link [CODE]           bring another account of yours; the code is from there",
+            "whoami, help          who I take you for; this list",
         )
     )
 

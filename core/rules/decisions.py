@@ -207,11 +207,15 @@ def closed(
     grant: Grant | None = None,
     answer: Json = None,
     revoke: GrantId | None = None,
+    why: str = "",
 ) -> Decision:
-    # A rule's reason is its note; a person's reason is their own words.
+    # A rule's reason is `why`, or its note; a person's reason is their own words.
     people = all(case.team.person(p) is not None for p in by)
-    reason = case.press.reason if people else note
-    inquiry = case.moved(number, state, resolution=Resolution(by=by, at_ms=case.now_ms, reason=reason, answer=answer))
+    reason = case.press.reason if people else why or note
+    votes = (*case.row.votes, *((vote,) if vote else ()))
+    stands_for = {v.principal: v.stands_for for v in votes if v.active and v.stands_for and v.principal in by}
+    end = Resolution(by=by, at_ms=case.now_ms, reason=reason, answer=answer, stands_for=stands_for)
+    inquiry = case.moved(number, state, resolution=end)
     approved = state is InquiryState.APPROVED and inquiry.action is not None
     verdict = Verdict(
         inquiry=inquiry.id,

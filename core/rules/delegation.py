@@ -39,7 +39,7 @@ class Loop:
 
 def hand_over(team: Team, task: Task, target: str, brief: Brief) -> Allowed | Loop | Failure:
     """Whether the task's role may hand this brief to `target`."""
-    refused = _outside_matrix(team, task.role, target, brief.kind) or _too_far(team, task)
+    refused = _outside_matrix(team, task.role, target, brief.kind) or incomplete(team, brief) or _too_far(team, task)
     if refused is not None:
         return refused
     now = Round(source=task.role, target=target, kind=brief.kind, objective=brief.objective)
@@ -71,6 +71,18 @@ def _outside_matrix(team: Team, source: str, target: str, kind: str) -> Failure 
         what=f"{source} may not hand {kind} to {target}",
         why=why,
         recovery=f"Hand it to one of: {allowed}" if allowed else "Do it yourself, or hand it back with what you need",
+    )
+
+
+def incomplete(team: Team, brief: Brief) -> Failure | None:
+    """Why its kind does not take the brief as it is."""
+    missing = [name for name in team.kinds.get(brief.kind, ()) if not brief.fields.get(name, "").strip()]
+    if not missing:
+        return None
+    return Failure(
+        what=f"the brief is not complete: a {brief.kind} needs {', '.join(missing)}",
+        why="whoever gets it would have to ask back",
+        recovery="Delegate again with these in `fields`; if you do not know them, find out first",
     )
 
 
@@ -106,9 +118,14 @@ def _loop(team: Team, now: Round, same: list[Round]) -> Loop:
 
 
 def _supervisor(team: Team, one: str, other: str) -> str | None:
-    """The nearest role both report to."""
+    """The first that both escalate to, `people` among them; where they name nobody in common, the nearest role both
+    report to. None: a person.
+    """
+    named = (who for who in team.roles[one].escalates_to if who in team.roles[other].escalates_to)
     above = _above(team, other)
-    return next((role for role in _above(team, one) if role in above and role not in {one, other}), None)
+    nearest = next((role for role in _above(team, one) if role in above and role not in {one, other}), None)
+    first = next((who for who in named if who not in {one, other}), nearest)
+    return first if first in team.roles else None
 
 
 def _above(team: Team, role: str) -> tuple[str, ...]:

@@ -8,32 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from core.model.effects import AskHuman, Delegate, GiveOver
 from core.model.events import Conversation
 from core.model.ids import TaskId
 from core.model.inquiries import Inquiry, Kind, Label, Stage
 from core.model.team import EscalationStep, Json, Person, Team
-from core.model.work import AskHuman, Brief, Delegate, GiveOver, Reply, Task, ToolUse
+from core.model.work import Brief, Reply, Task, ToolUse
 from core.rules import telling, words
 from core.rules.actions import Act
 from core.rules.calls import open_calls
-from core.rules.policy import gates_of, rule_for
+from core.rules.policy import allowed_by, gates_of, rule_for, rule_of
 from core.rules.quorum import sets_of
 from core.rules.step import Env
 from core.rules.text import human_duration
 from core.rules.views import names_of, title_of, title_of_inquiry, visible
+from core.rules.waiting import escalation_of
 
 _ORIGIN = Conversation(platform="origin", account="", channel="")
 _TASK = TaskId("t-000000000000")
 
 
 def explain(
-    team: Team, role: str, tool: str, arguments: Json, *, asked_by: str = "", fingerprints: Mapping[str, str]
+    team: Team,
+    role: str,
+    tool: str,
+    arguments: Json,
+    *,
+    asked_by: str = "",
+    fingerprints: Mapping[str, str],
+    now_ms: int = 0,
 ) -> tuple[str, ...]:
     """Line by line. `asked_by` "" is nobody in person, as when a schedule asks. `fingerprints` as in the step's Env.
+    `now_ms`: when it would happen, for what is allowed for good until a day; at 0 nothing is.
     Raises KeyError for a role the team does not have.
     """
     task = _task(team, role, asked_by)
-    env = Env(now_ms=0, team=team, fingerprints=fingerprints)
+    env = Env(now_ms=now_ms, team=team, fingerprints=fingerprints)
     use = ToolUse(id="explained", name=tool, arguments=arguments)
     out = open_calls(task, Reply(uses=(use,)), team, env, 0)
     lines = []
@@ -41,7 +51,7 @@ def explain(
         lines += [telling.explain_refused(failure.what), telling.explain_why(failure.why)]
         lines.append(telling.explain_remedy(failure.recovery))
     for _, act, _grant in out.acts:
-        lines += _at_once(team, role, act)
+        lines += _at_once(team, role, act, now_ms)
     for effect in out.effects:
         match effect:
             case AskHuman(inquiry=inquiry) if inquiry.kind is Kind.APPROVAL:
@@ -83,11 +93,15 @@ def _task(team: Team, role: str, asked_by: str) -> Task:
     )
 
 
-def _at_once(team: Team, role: str, act: Act) -> Iterator[str]:
+def _at_once(team: Team, role: str, act: Act, now_ms: int) -> Iterator[str]:
     yield telling.explain_at_once(act.action.says)
-    yield telling.explain_free(act.tier.value)
+    allowed = allowed_by(team.policy, role, act, now_ms)
+    if allowed is not None and rule_of(team.policy, act.tier).stages:
+        yield telling.explain_allowed(human_duration(allowed.until_ms - now_ms))
+    else:
+        yield telling.explain_free(act.tier.value)
     for gated, untrusted in ((True, False), (False, True)):
-        gates = gates_of(team, role, act, gated=gated, untrusted=untrusted)
+        gates = gates_of(team, role, act, gated=gated, untrusted=untrusted, now_ms=now_ms)
         if gates is not None:
             yield telling.explain_unless("; ".join(gates.reasons))
 
@@ -109,7 +123,7 @@ def _asked(team: Team, inquiry: Inquiry) -> Iterator[str]:
     if rule.override:
         yield telling.EXPLAIN_OVERRIDE
     yield from _conditions(inquiry)
-    yield telling.explain_shown(tuple(map(_place, rule.deliver)))
+    yield telling.explain_shown((*map(_place, rule.deliver), *_each(direct=rule.direct)))
     yield from _times(team, inquiry)
 
 
@@ -144,19 +158,27 @@ def _times(team: Team, inquiry: Inquiry) -> Iterator[str]:
     inbox = telling.explain_inbox(_place(team.policy.inbox)) if team.policy.inbox else ""
     ends = {"deny": telling.EXPLAIN_DENIED, "escalate": telling.EXPLAIN_ESCALATES}
     at_deadline = ends.get(inquiry.at_deadline, telling.EXPLAIN_OVERDUE)
-    yield telling.explain_deadline(human_duration(inquiry.decide_by_ms or 0), at_deadline, inbox)
-    escalation = team.policy.escalations.get(rule.escalation)
+    yield telling.explain_deadline(
+        human_duration((inquiry.decide_by_ms or 0) - inquiry.created_at_ms), at_deadline, inbox
+    )
+    escalation = escalation_of(team.policy, inquiry)
     for step in escalation.steps if escalation else ():
         yield _step(step, from_deadline=inquiry.at_deadline == "escalate")
     if escalation is not None and escalation.repeat_n:
         yield telling.explain_repeats(escalation.repeat_n)
     yield telling.explain_grant(human_duration(inquiry.execute_ms), inquiry.digest)
+    if rule.bounded is not None and inquiry.kind is Kind.APPROVAL:
+        yield telling.explain_bounded(rule.bounded.count_max, f"{rule.bounded.hours_max:g}")
 
 
 def _step(step: EscalationStep, *, from_deadline: bool) -> str:
-    whom = ", ".join((*step.to, *map(_place, step.deliver))) or words.NOBODY
-    after = human_duration(step.after_ms)
+    whom = ", ".join((*step.to, *map(_place, step.deliver), *_each(direct=step.direct))) or words.NOBODY
+    after = human_duration(step.after_ms) if step.after_ms else ""
     return telling.explain_step(after, whom, from_deadline=from_deadline, replaces=step.replace)
+
+
+def _each(*, direct: bool) -> tuple[str, ...]:
+    return (telling.EXPLAIN_DIRECT,) if direct else ()
 
 
 def _place(place: Conversation) -> str:

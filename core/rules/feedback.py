@@ -60,6 +60,11 @@ GRANT_EXPIRED = Failure(
     why="its permission ran out before it could start",
     recovery="Call it again: people are asked anew.",
 )
+TOO_LATE = Failure(
+    what="the work was not done in time",
+    why="the deadline of its brief has passed",
+    recovery="Say what is missing, give it more time, or ask for a smaller part of it.",
+)
 VOTER_LEFT = Failure(
     what="the action was not run",
     why="somebody who approved it may no longer decide such things",
@@ -72,12 +77,30 @@ GRANT_GONE = Failure(
 )
 
 
+def stopped(by: str, reason: str) -> Failure:
+    """Somebody ended the task."""
+    why = f"stopped by {by}" + (f": {reason}" if reason else "")
+    return Failure(what=WAS_CANCELLED, why=why, recovery=ASK_AGAIN)
+
+
+def refused(reason: str) -> Failure:
+    """The model would not."""
+    return Failure(what=MODEL_REFUSED, why=reason or NO_REASON_GIVEN, recovery=SAY_IT_DIFFERENTLY)
+
+
 def unreadable(tool: str) -> Failure:
     """Arguments that are not an object."""
     return Failure(
         what=f"{tool} was not called",
         why="its arguments are not a JSON object",
         recovery="Call it again with an object that fits its schema.",
+    )
+
+
+def beyond_repair(last: Failure) -> Failure:
+    """The same form, wrong once more than it is sent back."""
+    return Failure(
+        what=f"the form was wrong three times in a row: {last.what}", why=last.why, recovery=SAY_IT_DIFFERENTLY
     )
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from core.model.effects import GiveOver
 from core.model.events import Conversation
 from core.model.ids import post_of
 from core.model.signals import TakenOver
 from core.model.unit import Pause, SetMeta
 from core.model.views import Line, Post
-from core.model.work import GiveOver, Task
+from core.model.work import Task
 from core.rules import replies
 
 if TYPE_CHECKING:

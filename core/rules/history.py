@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from core.model.ids import short
-from core.model.inquiries import Inquiry, Vote
+from core.model.inquiries import Inquiry, InquiryState, Vote
 from core.model.team import Team
 from core.rules import words
 from core.rules.text import human_when, one_line
@@ -25,6 +25,7 @@ def told(inquiry: Inquiry, votes: Iterable[Vote], team: Team, now_ms: int) -> st
     said = inquiry.action.says if inquiry.action else inquiry.question
     what = one_line(masked(said, secret_texts(inquiry.action)), WHAT_MAX)
     end = inquiry.resolution.reason if inquiry.resolution else ""
+    end = end if inquiry.state is not InquiryState.APPROVED else ""  # an approval's headline does not say why
     reasons = tuple(
         f"{names_of(team, (vote.principal,))}: {one_line(vote.reason, WHY_MAX)}"
         for vote in votes

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+import msgspec
+
 from core.model.ids import InquiryId
 from core.model.inquiries import DeliveryState, GrantState, InquiryState, Resolution
 from core.model.team import Json
@@ -17,7 +19,7 @@ from core.model.work import Failure, ToolResult, Verdict
 from core.rules import notes
 from core.rules.actions import text_of
 from core.rules.decisions import Decision, Press, Standing, grant_lives
-from core.rules.opening import approval, question, reconcile, shown
+from core.rules.opening import approval, opened, question, reconcile, shown
 from core.rules.transitions import TRANSITIONS, IllegalTransitionError, Transition, move
 from core.rules.votes import needs_of
 from core.rules.voting import press
@@ -52,25 +54,30 @@ _HOLDS = frozenset({DeliveryState.PLANNED, DeliveryState.SENDING, DeliveryState.
 
 def deadline(row: InquiryRow, now_ms: int) -> Decision:
     """Transition 14: flag it, or deny it where the policy says so. Never approves. `escalate` is flagged too: whom it
-    is shown to next is the caller's to choose.
+    is shown to next is the caller's to choose. What could be shown to nobody yet is late like everything else: or it
+    would wait for ever, in no inbox.
     """
     inquiry = row.inquiry
     due = inquiry.decide_by_ms is not None and inquiry.decide_by_ms <= now_ms
-    if not inquiry.state.active or inquiry.overdue or not due:
+    if inquiry.state.final or inquiry.overdue or not due:
         return Decision(inquiry=inquiry)
     if inquiry.at_deadline == "deny":
+        if not inquiry.state.active:
+            row = msgspec.structs.replace(row, inquiry=opened(inquiry, now_ms))
         return _ended(row, 8, InquiryState.DENIED, BY_DEADLINE, "nobody decided in time", now_ms)
     late = move(inquiry, 14, inquiry.state, overdue=True, updated_at_ms=now_ms)
     return Decision(inquiry=late, transition=14, changed=True, finalise=True)
 
 
-def withdraw(row: InquiryRow, reason: str, by: str, now_ms: int) -> Decision:
-    """Transition 13, never a denial. A live grant is revoked; one that is consumed can no longer be."""
+def withdraw(row: InquiryRow, reason: str, by: str, now_ms: int, *, told: str = "") -> Decision:
+    """Transition 13, never a denial. A live grant is revoked; one that is consumed can no longer be. People read the
+    reason, and the agent `told` where that is something else.
+    """
     state = row.inquiry.state
     if state.final and not (state is InquiryState.APPROVED and _live(row)):
         return Decision(inquiry=row.inquiry, note=notes.TOO_LATE_TO_STOP)
     revoke = row.grant.id if row.grant is not None and _live(row) else None
-    return _ended(row, 13, InquiryState.CANCELLED, by, reason, now_ms, revoke=revoke)
+    return _ended(row, 13, InquiryState.CANCELLED, by, reason, now_ms, told=told, revoke=revoke)
 
 
 def supersede(row: InquiryRow, newer: InquiryId, by: str, now_ms: int) -> Decision:
@@ -89,7 +96,7 @@ def expire_grant(row: InquiryRow, now_ms: int) -> Decision:
     if grant.used_n:  # some of it was done: that stays approved, and only what is left has run out
         spent = move(row.inquiry, 16, InquiryState.APPROVED, updated_at_ms=now_ms)
         return Decision(inquiry=spent, transition=16, changed=True, finalise=True, expire=grant.id)
-    why = "its permission ran out before it could start"
+    why = "it was approved, but did not start while the permission was good"
     return _ended(row, 16, InquiryState.EXPIRED, BY_DEADLINE, why, now_ms, expire=grant.id)
 
 
@@ -167,9 +174,11 @@ def _live(row: InquiryRow) -> bool:
     return row.grant is not None and row.grant.state is GrantState.LIVE
 
 
-def _ended(row: InquiryRow, number: int, to: InquiryState, by: str, reason: str, now_ms: int, **ends: Any) -> Decision:
+def _ended(
+    row: InquiryRow, number: int, to: InquiryState, by: str, reason: str, now_ms: int, *, told: str = "", **ends: Any
+) -> Decision:
     """Ended by a rule, an agent or a task. Nobody's vote."""
     resolution = Resolution(by=(by,), at_ms=now_ms, reason=reason)
     ended = move(row.inquiry, number, to, resolution=resolution, updated_at_ms=now_ms)
-    verdict = Verdict(inquiry=ended.id, state=to.value, by=(by,), reason=reason, label=ended.label.value)
+    verdict = Verdict(inquiry=ended.id, state=to.value, by=(by,), reason=told or reason, label=ended.label.value)
     return Decision(inquiry=ended, verdict=verdict, transition=number, changed=True, finalise=True, **ends)

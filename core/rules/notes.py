@@ -45,6 +45,7 @@ ACTION_CHANGED: Final = "Not approved: the program or its definition changed sin
 STRICTER: Final = "The policy has become stricter. It is asked anew, and earlier votes are void."
 NOBODY_LEFT: Final = "The policy has become stricter, and under it nobody may decide this."
 TASK_OVER: Final = "Too late: the work this belonged to has ended."
+TASK_ENDED: Final = "the work it belonged to has ended"
 TOO_LATE_TO_EDIT: Final = "Too late to change it: it has started."
 TOO_LATE_TO_STOP: Final = "Too late to take it back: it has started, or its permission is gone."
 

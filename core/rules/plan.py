@@ -5,11 +5,27 @@ Pure. Every id is derived, so that deciding the same thing twice writes the same
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import assert_never
 
 import msgspec
 
+from core.model.effects import (
+    AbortEffect,
+    AnswerChild,
+    AskHuman,
+    CallModel,
+    CancelChild,
+    CancelInquiry,
+    Delegate,
+    Finish,
+    GiveOver,
+    ReturnQuestion,
+    RunTool,
+    SetDeadline,
+    Tell,
+)
 from core.model.events import Conversation
 from core.model.ids import EffectId, SignalId, TaskId, post_of
 from core.model.inquiries import Delivery, Inquiry, Vote
@@ -44,31 +60,9 @@ from core.model.unit import (
     Version,
 )
 from core.model.views import Answer, Line, Post, View
-from core.model.work import (
-    AbortEffect,
-    AnswerChild,
-    AskHuman,
-    Begun,
-    CallModel,
-    CancelChild,
-    CancelInquiry,
-    Decided,
-    Delegate,
-    Entry,
-    Facts,
-    Failure,
-    Finish,
-    GiveOver,
-    Lost,
-    PushBack,
-    Replied,
-    ReturnQuestion,
-    RunTool,
-    SetDeadline,
-    Task,
-    Tell,
-)
+from core.model.work import Begun, Decided, Entry, Facts, Failure, Lost, PushBack, Replied, Task
 from core.rules import auditing, budget, views, waiting
+from core.rules.audience import in_private
 from core.rules.handing import give_over
 from core.rules.inquiry import needs_of
 from core.rules.policy import rule_for
@@ -149,7 +143,10 @@ def fold(plan: Plan, task: Task, entry: Entry) -> Task:
 
 
 def _with_facts(entry: Entry, env: Env) -> Entry:
-    """Journal what the decision rests on besides the journal: of programs only where an action may be decided."""
+    """Journal what the decision rests on besides the journal: the moment, and of programs only where an action may be
+    decided.
+    """
+    entry = msgspec.structs.replace(entry, at_ms=env.now_ms)  # the clock may have gone on, or jumped, since it was made
     acts = isinstance(entry, Replied | Decided | Lost)
     facts = Facts(
         fingerprints=dict(env.fingerprints) if acts else {},
@@ -210,6 +207,8 @@ def _perform(plan: Plan, task: Task, effect: CallModel | RunTool) -> None:
     """Queue it, or start it at once in the place this holder has just freed. A grant is consumed at the start, in a
     transaction of its own; so such an effect is always queued.
     """
+    if isinstance(effect, RunTool) and not effect.grant:  # with a grant, its start is on record
+        plan.audit(effect.id, 0, "attempt.queued", digest=effect.digest, task=task.id, tool=effect.tool)
     at_once = bool(plan.holder) and plan.free_role == task.role and not (isinstance(effect, RunTool) and effect.grant)
     add = AddEffect(
         task=task.id,
@@ -259,7 +258,10 @@ def _delegate(plan: Plan, task: Task, effect: Delegate) -> None:
         updated_at_ms=plan.env.now_ms,
     )
     asked_by = plan.team.roles[task.role].title
-    entry = Begun(at_ms=plan.env.now_ms, brief=effect.brief, definition=task.definition, asked_by=asked_by)
+    memory = plan.env.memories.get(effect.role, ())
+    entry = Begun(
+        at_ms=plan.env.now_ms, brief=effect.brief, definition=task.definition, asked_by=asked_by, memory=memory
+    )
     begin(plan, child, entry)
 
 
@@ -267,7 +269,7 @@ def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
     """Transition 1: the inquiry, its first showings and its timer commit together with the step that asks. Where it is
     shown is frozen here.
     """
-    inquiry = msgspec.structs.replace(inquiry, version=1, places=_places_of(plan.team, inquiry))
+    inquiry = msgspec.structs.replace(inquiry, version=1, places=places_of(plan, inquiry))
     plan.guards.append(Version(table=Table.INQUIRY, id=inquiry.id, version=0))
     plan.changes.append(PutInquiry(inquiry=inquiry))
     plan.audit(inquiry.id, inquiry.revision, "inquiry.opened", **auditing.proposed(inquiry))
@@ -275,8 +277,11 @@ def open_inquiry(plan: Plan, inquiry: Inquiry) -> None:
     set_timers(plan, inquiry)
 
 
-def _places_of(team: Team, inquiry: Inquiry) -> tuple[Conversation, ...]:
-    places = dict.fromkeys(rule_for(team.policy, inquiry).deliver)
+def places_of(plan: Plan, inquiry: Inquiry) -> tuple[Conversation, ...]:
+    """Where else it is shown: where it is already, then where its rule says."""
+    rule = rule_for(plan.team.policy, inquiry)
+    private = in_private(inquiry, plan.team, plan.env.directs, plan.env.stand_ins) if rule.direct else ()
+    places = dict.fromkeys((*inquiry.places, *rule.deliver, *private))
     return tuple(place for place in places if place != inquiry.conversation)
 
 
@@ -326,7 +331,7 @@ def draw(
     """The card as it is now, in its one message in each place; with `platform`, only there, with `beyond`, not in the
     first of them. `occasion` tells drawings of the same version apart.
     """
-    needs = needs_of(inquiry, votes, plan.team)
+    needs = needs_of(inquiry, votes, plan.team, plan.env.stand_ins)
     for one in showings(inquiry)[beyond:]:
         if platform and one.conversation.platform != platform:
             continue
@@ -351,11 +356,18 @@ def _view_at(plan: Plan, inquiry: Inquiry, votes: tuple[Vote, ...], at: Showing,
     return views.inquiry_card(inquiry, plan.team, votes, nonce, now_ms, needs=needs, delivery=at.delivery)
 
 
-def tell(plan: Plan, inquiry: Inquiry, deliveries: tuple[Delivery, ...], text: str, *key: object) -> None:
-    """Say something below the card, wherever it is decided."""
+def tell(
+    plan: Plan,
+    inquiry: Inquiry,
+    deliveries: tuple[Delivery, ...],
+    text: str,
+    *key: object,
+    spared: Collection[Conversation] = (),
+) -> None:
+    """Say something below the card, wherever it is decided, but for those places that are spared it."""
     receipts = {d.conversation: d.receipt for d in sorted(deliveries, key=lambda d: d.revision) if d.receipt}
     for n, one in enumerate(showings(inquiry)):
-        if one.conversation in inquiry.left:
+        if one.conversation in inquiry.left or one.conversation in spared:
             continue
         post_id = post_of(inquiry.id, inquiry.revision, *key, n)
         plan.post(
@@ -423,7 +435,11 @@ def _set_deadline(plan: Plan, before: Task, task: Task, effect: SetDeadline) -> 
 
 def _tell(plan: Plan, task: Task, effect: Tell) -> None:
     speaker, post_id = plan.team.roles[task.role].title, post_of(task.id, task.step, effect.n)
-    view = Answer(task=task.id, speaker=speaker, text=readable(effect.text)) if effect.whole else None
+    view = (
+        Answer(task=task.id, speaker=speaker, text=readable(effect.text), untrusted=task.untrusted)
+        if effect.whole
+        else None
+    )
     said = view or Line(text=effect.text, speaker=speaker)
     plan.post(Post(id=post_id, conversation=task.conversation, view=said, slot=post_id, at_ms=plan.env.now_ms))
 

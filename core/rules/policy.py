@@ -36,6 +36,8 @@ REVIEW = TierRule(stages=_ONE)
 """Of a handoff that a person looks at first, where the policy says nothing else."""
 OWNERS = TierRule(stages=(StageRule(roles=("owner",)),), decide_ms=7 * DAY_MS)
 """Of a change of the policy itself."""
+CHANGE = "change"
+"""The verb of what puts edited files in force."""
 DEFAULT_WORDS = ("deploy", "production", "database", "billing", "delete")
 
 _OUTSIDE = frozenset({Tier.EXTERNAL, Tier.FINANCIAL, Tier.INFRASTRUCTURE})
@@ -107,7 +109,10 @@ def rule_for(policy: Policy, inquiry: Inquiry) -> TierRule:
     """The rule an inquiry stands under: of handoffs and of the policy itself it is not a tier's."""
     if inquiry.kind is Kind.REVIEW:
         return policy.review or REVIEW
-    return OWNERS if inquiry.kind is Kind.POLICY else rule_of(policy, inquiry.tier)
+    if inquiry.kind is Kind.POLICY:
+        changes = inquiry.action is not None and inquiry.action.verb == CHANGE
+        return (policy.changes if changes else None) or OWNERS
+    return rule_of(policy, inquiry.tier)
 
 
 def stages_or_one(rule: TierRule) -> tuple[StageRule, ...]:
@@ -283,7 +288,9 @@ def stricter(today: Gates | None, then: Inquiry) -> bool:
 
 
 def not_meant(team: Team, today: Gates, then: Inquiry, by: Iterable[str]) -> bool:
-    """Whether somebody approved under the full rule whom none of today's selectors means any more."""
+    """Whether somebody approved under the full rule whom none of today's selectors means any more. An escalation's `to`
+    is no selector: it calls people whom the tier's own could mean, and whoever came by it needs to be meant still.
+    """
     if then.label is not Label.FULL:
         return False
     meant = {p for rule in today.stages for one in rule_sets(rule) for p in entitled(team, one)}

@@ -9,6 +9,7 @@ MESSAGE_TOO_LONG = "That message is over 256 KB. Put it in a file under files/sh
 MAY_NOT_ASK = "You may read along, but not give the team work. Ask its owner to make you a member."
 NOTHING_OPEN = "Nothing waits for a person."
 NOTHING_DECIDED = "Nothing was decided that has these words in it."
+NO_DECISIONS = "Nothing has been decided yet."
 NOTHING_RUNS = "No task is open."
 UNKNOWN_BUTTON = "That button is not one of mine."
 ASKED_BACK = "Asked. The request is taken back; it comes again with the answer."
@@ -59,9 +60,24 @@ HANDED_BACK = "I am back, and I read what was said meanwhile."
 NOT_HANDED_OVER = "Nobody has taken this conversation over."
 
 
+def handed_back(place: str) -> str:
+    """To whoever handed it back from elsewhere."""
+    return f"Handed back: {place}. The team answers there again."
+
+
+def no_handover(place: str) -> str:
+    """Handed back by a name that is none, or is that of several."""
+    return f"No one conversation that is with a person is called {place[:80]}. /inbox names them."
+
+
 def handed_over(role: str, why: str) -> str:
     """A trigger of a CONSTITUTION has fired."""
     return f"{role} hands this to a person: {why}. I do not answer here until somebody types /handback."
+
+
+def still_handed_over(why: str) -> str:
+    """To whoever opens a conversation that is with a person."""
+    return f"This conversation is with a person: {why}.\nThe team does not answer here until somebody types /handback."
 
 
 TO_BE_HANDED_ON = "(was to be handed on)"
@@ -72,6 +88,7 @@ HOW_OFTEN = "/approve ID for N times within H hours [where ARG=VALUE|VALUE, ...]
 
 ALLOWED = "agents/team.yaml is changed, and the one before is kept in .signoff/backups"
 VOID = "The rest of it is void, the policy or the program has changed"
+UNSURE_YET = "Not started yet: whether those who approved it may still decide cannot be looked up, and is tried again"
 VOTER_LEFT = "Void, somebody who approved it may no longer decide such things"
 
 
@@ -98,7 +115,7 @@ def waits_for_handback(places: tuple[tuple[str, str, str], ...], more_n: int) ->
     lines = [f"{where} is with a person for {ago}: {why}" for where, ago, why in places]
     if more_n:
         lines.append(f"and {more_n:,} more")
-    return "\n".join((*lines, "/handback there lets the team answer again."))
+    return "\n".join((*lines, "/handback there, or /handback PLACE from anywhere, lets the team answer again."))
 
 
 def none_of_several(refused: tuple[tuple[str, str], ...]) -> str:
@@ -170,6 +187,21 @@ def retrying(task: str, new: str) -> str:
 def not_over(task: str) -> str:
     """Retry of something that still runs."""
     return f"{short(task)} is not over yet. Cancel it first."
+
+
+def adopted(task: str, tasks_n: int) -> str:
+    """A running request goes on under today's definition."""
+    return f"{short(task)} goes on under today's definition ({tasks_n} open {'task' if tasks_n == 1 else 'tasks'})."
+
+
+def adopted_already(task: str) -> str:
+    """It does so already."""
+    return f"{short(task)} works by today's definition already."
+
+
+def role_gone(role: str) -> str:
+    """A running task's role is no more."""
+    return f"There is no role {role[:40]} any more, so its task goes on as it began. Cancel it, or let it end."
 
 
 def over_already(task: str) -> str:

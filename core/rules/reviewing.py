@@ -6,6 +6,8 @@ goes on as it is; if words came in meanwhile they are read first, and the same h
 
 from __future__ import annotations
 
+import msgspec
+
 from core.model.ids import CallId, inquiry_of
 from core.model.inquiries import Action, Inquiry, Kind, Verb
 from core.model.team import EffectClass, Json, Role, Team, Tier
@@ -46,6 +48,13 @@ def in_prose(call: CallId, handoff: Handoff) -> Call:
     """A handoff that was only written: kept as the call it should have been, without a vendor's id."""
     arguments: dict[str, Json] = {"summary": handoff.summary, "degraded": handoff.degraded}
     return Call(id=call, use="", name=HAND_OFF, arguments=arguments, state=CallState.ENDED)
+
+
+def labelled(call: Call, handoff: Handoff) -> Call:
+    """The call, with the label of what it hands off: it stays, however many look at it first."""
+    if not handoff.degraded:
+        return call
+    return msgspec.structs.replace(call, arguments={**call.arguments, "degraded": handoff.degraded})
 
 
 def gates(team: Team, role: Role) -> Gates | None:

@@ -50,6 +50,15 @@ def check_arguments(schema: dict[str, Json], arguments: Json) -> dict[str, Json]
     return filled
 
 
+def why_broken(schema: dict[str, Json]) -> str:
+    """Why no arguments can be checked by this schema; "" if they can. Never raises."""
+    try:
+        validate = _compiled(msgspec.json.encode(schema, order="sorted"))
+    except InvalidArgumentsError as error:
+        return str(error)
+    return validate if isinstance(validate, str) else ""
+
+
 @lru_cache(maxsize=512)
 def _compiled(schema: bytes) -> Callable[[Any], Any] | str:
     """The validator, or why there is none. Raises InvalidArgumentsError for a schema with values no digest can hold."""

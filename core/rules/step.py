@@ -11,27 +11,29 @@ from typing import assert_never
 
 import msgspec
 
+from core.model.effects import (
+    AskHuman,
+    CallModel,
+    CancelChild,
+    ReturnQuestion,
+    Tell,
+)
 from core.model.ids import call_of, effect_of, inquiry_of
 from core.model.inquiries import InquiryState
 from core.model.work import (
-    AbortEffect,
-    AskHuman,
     Begun,
     Call,
-    CallModel,
     CallState,
-    CancelChild,
-    CancelInquiry,
     ChildEnded,
     Decided,
     Entry,
     Failure,
-    Finish,
     Handoff,
     Heard,
     Held,
     Lost,
     ModelFailed,
+    Overflowed,
     Phase,
     PushBack,
     Redefined,
@@ -39,19 +41,18 @@ from core.model.work import (
     Repair,
     Replied,
     Returned,
-    ReturnQuestion,
     Settled,
     Stop,
     Stopped,
+    Summarised,
     Task,
-    Tell,
     TimedOut,
     ToolResult,
     Verdict,
 )
-from core.rules import budget, feedback, inquiry, reviewing
+from core.rules import budget, compaction, ending, feedback, inquiry, joining, judging, reviewing
 from core.rules.actions import act_of
-from core.rules.calls import Opened, open_calls
+from core.rules.calls import CONTRACTS, Opened, open_calls
 from core.rules.canonical import action_digest
 from core.rules.turn import Env, Step, Turn
 
@@ -76,7 +77,7 @@ def step(task: Task, entry: Entry, env: Env) -> Step:
 def _while_working(turn: Turn, entry: Entry) -> None:
     match entry:
         case Begun():
-            _think(turn)
+            _think(turn, compact=compaction.is_long(entry.said))
         case Heard():
             _hear(turn, entry)
         case Replied():
@@ -84,7 +85,7 @@ def _while_working(turn: Turn, entry: Entry) -> None:
         case ModelFailed():
             if turn.task.thinking == entry.effect:
                 turn.set(thinking=None)
-                _end(turn, Phase.FAILED, entry.failure)
+                ending.end(turn, Phase.FAILED, entry.failure)
         case Returned():
             _returned(turn, entry)
         case Lost():
@@ -97,14 +98,17 @@ def _while_working(turn: Turn, entry: Entry) -> None:
         case Reopened():
             _reopened(turn, entry)
         case TimedOut():
-            _timed_out(turn)
+            ending.out_of_time(turn)
         case Held():
             turn.set(active_since_ms=None)  # `done` starts the clock again, and sets its timer anew
         case Stopped():
-            why = f"stopped by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
-            _end(turn, Phase.CANCELLED, Failure(what=feedback.WAS_CANCELLED, why=why, recovery=feedback.ASK_AGAIN))
+            ending.end(turn, Phase.CANCELLED, feedback.stopped(entry.by, entry.reason))
         case Redefined():
-            turn.set(definition=entry.definition)
+            turn.set(definition=entry.definition, role_version=entry.role_version or turn.task.role_version)
+        case Summarised():
+            _summarised(turn, entry)
+        case Overflowed():
+            _overflowed(turn, entry)
         case Repair() | Settled():
             pass  # a repair is only ever derived; nothing settles while work goes on
         case _:  # pragma: no cover
@@ -119,6 +123,12 @@ def _while_cancelling(turn: Turn, entry: Entry) -> None:
             if task.thinking == entry.effect:
                 turn.set(thinking=None, usage=task.usage.plus(entry.reply.usage))
         case ModelFailed():
+            if task.thinking == entry.effect:
+                turn.set(thinking=None)
+        case Summarised():
+            if task.thinking == entry.effect:
+                turn.set(thinking=None, usage=task.usage.plus(entry.usage))
+        case Overflowed():
             if task.thinking == entry.effect:
                 turn.set(thinking=None)
         case Settled():
@@ -138,14 +148,14 @@ def _while_cancelling(turn: Turn, entry: Entry) -> None:
             pass
         case _:  # pragma: no cover
             assert_never(entry)
-    _finish_if_settled(turn)
+    ending.finish_if_settled(turn)
 
 
 # --- Thinking -------------------------------------------------------------------------------------------------------
 
 
-def _think(turn: Turn) -> None:
-    """Start the next turn, if the budgets allow one."""
+def _think(turn: Turn, *, compact: bool = False) -> None:
+    """Start the next turn, if the budgets allow one; before it, if need be, a summary of those that were."""
     day = budget.day_of(turn.env.team.zone, turn.env.now_ms)
     if budget.scope_of(turn.task.role, day) in turn.env.exhausted:
         stop: Failure | None = Failure(
@@ -156,12 +166,32 @@ def _think(turn: Turn) -> None:
     else:
         stop = budget.task_stop(turn.task, turn.role)
     if stop is not None:
-        _end(turn, Phase.FAILED, stop)
+        ending.end(turn, Phase.FAILED, stop)
         return
     effect_id = effect_of(turn.task.id, turn.n, turn.performed)
     turn.performed += 1
-    turn.set(calls=(), heard_n=0, thinking=effect_id)
-    turn.effects.append(CallModel(id=effect_id))
+    compact = compact or compaction.is_due(turn.task, turn.env.team)
+    turn.set(calls=(), claims=(), heard_n=0, thinking=effect_id, compacting=compact)
+    turn.effects.append(CallModel(id=effect_id, compact=compact, tight=compact and turn.task.tight))
+
+
+def _summarised(turn: Turn, entry: Summarised) -> None:
+    task = turn.task
+    if task.thinking == entry.effect:
+        turn.set(thinking=None, compacting=False, context_tokens=0, usage=task.usage.plus(entry.usage))
+        _think(turn)
+
+
+def _overflowed(turn: Turn, entry: Overflowed) -> None:
+    """Once since the last reply it is made shorter, whatever it takes; then it is too long for good."""
+    if turn.task.thinking != entry.effect:
+        return
+    turn.set(thinking=None)
+    if turn.task.tight or turn.task.compacting:
+        ending.end(turn, Phase.FAILED, entry.failure)
+    else:
+        turn.set(tight=True)
+        _think(turn, compact=True)
 
 
 def _think_if_all_ended(turn: Turn) -> None:
@@ -183,11 +213,17 @@ def _replied(turn: Turn, entry: Replied) -> None:
     task, reply = turn.task, entry.reply
     if task.thinking != entry.effect:
         return
-    turn.set(thinking=None, turns=task.turns + 1, usage=task.usage.plus(reply.usage))
+    turn.set(
+        thinking=None,
+        turns=task.turns + 1,
+        usage=task.usage.plus(reply.usage),
+        context_tokens=reply.usage.tokens,
+        recovered_n=task.recovered_n + reply.recovered,
+        tight=False,
+    )
     _warn_of_budget(turn, before=task)
     if reply.stop is Stop.REFUSED:
-        why = reply.text or feedback.NO_REASON_GIVEN
-        _end(turn, Phase.FAILED, Failure(what=feedback.MODEL_REFUSED, why=why, recovery=feedback.SAY_IT_DIFFERENTLY))
+        ending.end(turn, Phase.FAILED, feedback.refused(reply.text))
     elif reply.uses:
         _open_turn(turn, entry)
     elif not reply.text.strip():
@@ -225,23 +261,36 @@ def _end_with_prose(turn: Turn, text: str, *, cut: bool) -> None:
         notes.append(feedback.PROSE_NOT_HANDOFF)
     if cut:
         notes.append(feedback.ANSWER_WAS_CUT)
-    handoff = Handoff(summary=text.strip(), degraded="; ".join(notes))
+    said = Handoff(summary=text.strip(), degraded="; ".join(notes))
+    handoff = judging.given_up(turn.task, joining.labelled(turn.task, said))
     call = reviewing.in_prose(call_of(turn.task.id, turn.n, 0), handoff)
+    turn.set(calls=(call,))
+    if judge := judging.to_judge(turn.env.team, turn.task, call, handoff):
+        turn.effects.append(judge)
+        turn.put(msgspec.structs.replace(call, state=CallState.CHILD, child=judge.child))
+    else:
+        _hand_on(turn, call, handoff)
+
+
+def _hand_on(turn: Turn, call: Call, handoff: Handoff) -> None:
+    """The task ends with it, once a person has looked, where one must."""
     match reviewing.review(turn.task, call, turn.env.team, handoff, "", turn.env.now_ms):
         case None:
-            _end(turn, Phase.DONE, handoff)
+            turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+            ending.end(turn, Phase.DONE, handoff)
         case Failure() as failure:
-            _end(turn, Phase.FAILED, failure)
+            turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
+            ending.end(turn, Phase.FAILED, failure)
         case asked:
-            waiting = msgspec.structs.replace(call, state=CallState.PERSON, inquiry=asked.id)
-            turn.set(calls=(waiting,))
+            call = reviewing.labelled(call, handoff)
+            turn.put(msgspec.structs.replace(call, state=CallState.PERSON, child=None, inquiry=asked.id))
             turn.effects.append(AskHuman(call=call.id, inquiry=asked))
 
 
 def _repair(turn: Turn, errors: str, failure: Failure | None) -> None:
     """Tell the model what was wrong, at most twice; then the task fails with `failure`."""
     if turn.task.repairs >= REPAIRS_MAX and failure is not None:
-        _end(turn, Phase.FAILED, failure)
+        ending.end(turn, Phase.FAILED, failure)
         return
     turn.entries.append(Repair(at_ms=turn.env.now_ms, errors=errors))
     turn.set(repairs=turn.task.repairs + 1)
@@ -251,24 +300,34 @@ def _repair(turn: Turn, errors: str, failure: Failure | None) -> None:
 def _open_turn(turn: Turn, entry: Replied) -> None:
     """Take up every call of the reply: run it, ask a person, delegate, or give it its result at once."""
     opened: Opened = open_calls(turn.task, entry.reply, turn.env.team, turn.env, turn.n)
-    turn.set(calls=opened.calls, rounds=opened.rounds, asking=opened.asking)
+    turn.set(calls=opened.calls, rounds=opened.rounds, asking=opened.asking, found=opened.found)
     turn.effects.extend(opened.effects)
     for call, result in opened.settled:
         turn.settle(call, result)
     for call, act, grant in opened.acts:
         turn.run(call, act, grant)
-    match opened.ending:
+    match opened.ending or _beyond_repair(turn, opened):
         case None:
             _think_if_all_ended(turn)
         case PushBack(question=question):
             turn.set(question=question, hops=turn.task.hops + 1)
             turn.effects.append(ReturnQuestion(question=question))
         case Handoff() as handoff:
-            _end(turn, Phase.DONE, handoff)
+            ending.end(turn, Phase.DONE, handoff)
         case Failure() as failure:
-            _end(turn, Phase.FAILED, failure)
+            ending.end(turn, Phase.FAILED, failure)
         case _:  # pragma: no cover
             assert_never(opened.ending)
+
+
+def _beyond_repair(turn: Turn, opened: Opened) -> Failure | None:
+    """Briefs and handoffs come back with their errors twice; the third time in a row the task ends with them."""
+    if opened.amiss is None:
+        if any(call.name in CONTRACTS for call in opened.calls):
+            turn.set(amiss_n=0)
+        return None
+    turn.set(amiss_n=turn.task.amiss_n + 1, amiss_all_n=turn.task.amiss_all_n + 1)
+    return feedback.beyond_repair(opened.amiss) if turn.task.amiss_n > REPAIRS_MAX else None
 
 
 # --- Results of the open turn ---------------------------------------------------------------------------------------
@@ -317,11 +376,43 @@ def _child_ended(turn: Turn, entry: ChildEnded) -> None:
     call = turn.call(entry.call)
     if call is None or call.state is not CallState.CHILD:
         return
-    turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
     if entry.untrusted:
         turn.set(untrusted=True)
+    if reviewing.hands_off(call):
+        _judged(turn, call, entry)
+        return
+    turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
     if isinstance(entry.result, PushBack):
         turn.set(asking=(*turn.task.asking, entry.child))
+    _compare(turn, entry)
+    _think_if_all_ended(turn)
+
+
+def _compare(turn: Turn, entry: ChildEnded) -> None:
+    """What two roles of this turn both changed is told to the one who joins it."""
+    task, claims = turn.task, joining.claims_of(entry)
+    if found := joining.conflicts(task.claims, claims):
+        turn.entries.append(Repair(at_ms=turn.env.now_ms, errors=joining.told(entry.role, found)))
+        turn.set(disputed=tuple(dict.fromkeys((*task.disputed, *found))))
+    turn.set(claims=(*task.claims, *claims))
+
+
+def _judged(turn: Turn, call: Call, entry: ChildEnded) -> None:
+    """The handoff goes on, or back to its author; never past words that were said meanwhile."""
+    handoff, judgement = reviewing.handoff_of(call.arguments), judging.judgement_of(entry.result)
+    if isinstance(entry.result, PushBack):
+        turn.effects.append(CancelChild(child=entry.child, reason=feedback.NO_LONGER_NEEDED))
+    if judgement.accepted is False:
+        turn.set(judged_n=turn.task.judged_n + 1)
+        _not_handed_off(turn, call, judging.sent_back(entry.role, judgement.why))
+    else:
+        handoff = handoff if judgement.accepted else judging.unjudged(handoff, judgement.why)
+        turn.set(judged=reviewing.digest_of(turn.task, handoff))
+        if turn.task.heard_n:
+            _not_handed_off(turn, call, feedback.HANDOFF_AFTER_HEARING)
+        else:
+            _hand_on(turn, call, handoff)
+            return
     _think_if_all_ended(turn)
 
 
@@ -350,10 +441,10 @@ def _handoff_decided(turn: Turn, call: Call, verdict: Verdict) -> None:
     approved = verdict.state == InquiryState.APPROVED
     if approved and not turn.task.heard_n:
         turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
-        _end(turn, Phase.DONE, handoff)
+        ending.end(turn, Phase.DONE, handoff)
     elif verdict.state == InquiryState.DENIED:
         turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
-        _end(turn, Phase.REJECTED, reviewing.rejected(verdict))
+        ending.end(turn, Phase.REJECTED, reviewing.rejected(verdict))
     elif approved:
         turn.set(reviewed=reviewing.digest_of(turn.task, handoff))
         _not_handed_off(turn, call, feedback.HANDOFF_AFTER_HEARING)
@@ -382,51 +473,3 @@ def _decided_while_cancelling(turn: Turn, entry: Decided) -> None:
     call = turn.call(entry.call)
     if call is not None and call.state is CallState.PERSON and call.inquiry == entry.verdict.inquiry:
         turn.settle(call, inquiry.result_of(entry.verdict))
-
-
-# --- Ending ---------------------------------------------------------------------------------------------------------
-
-
-def _timed_out(turn: Turn) -> None:
-    """The timer may be stale: only the time the task really worked counts."""
-    task, seconds_max = turn.task, turn.role.task_seconds_max
-    if task.active_since_ms is None or task.active_ms + turn.env.now_ms - task.active_since_ms < seconds_max * 1000:
-        return
-    why = feedback.WALL_CLOCK.format(seconds=seconds_max)
-    _end(turn, Phase.FAILED, Failure(what=feedback.OUT_OF_TIME, why=why, recovery=feedback.SMALLER_OR_LONGER))
-
-
-def _end(turn: Turn, phase: Phase, result: Handoff | Failure) -> None:
-    """End the task: at once if nothing is under way, else when all of it has settled."""
-    task = turn.task
-    for call in task.calls:
-        match call.state:
-            case CallState.RUNNING:
-                if call.effect is not None:
-                    turn.effects.append(AbortEffect(effect=call.effect))
-            case CallState.PERSON:
-                if call.inquiry is not None:
-                    turn.effects.append(CancelInquiry(inquiry=call.inquiry, reason=feedback.NO_LONGER_NEEDED))
-                turn.put(msgspec.structs.replace(call, state=CallState.ENDED))
-            case CallState.CHILD:
-                if call.child is not None:
-                    turn.effects.append(CancelChild(child=call.child, reason=feedback.NO_LONGER_NEEDED))
-            case CallState.ENDED:
-                pass
-            case _:  # pragma: no cover
-                assert_never(call.state)
-    if task.thinking is not None:
-        turn.effects.append(AbortEffect(effect=task.thinking))
-    for child in task.asking:
-        turn.effects.append(CancelChild(child=child, reason=feedback.NO_LONGER_NEEDED))
-    turn.set(phase=Phase.CANCELLING, ending=phase, result=result, question="", asking=())
-    _finish_if_settled(turn)
-
-
-def _finish_if_settled(turn: Turn) -> None:
-    task = turn.task
-    if task.thinking is not None or any(c.state is not CallState.ENDED for c in task.calls):
-        return
-    if task.ending is not None and task.result is not None:
-        turn.set(phase=task.ending)
-        turn.effects.append(Finish(phase=task.ending, result=task.result))

@@ -94,7 +94,7 @@ def snooze(case: Case) -> Decision:
 
 
 def extend(case: Case) -> Decision:
-    """A later deadline. What is overdue is in time again."""
+    """A later deadline. What is overdue is in time again. What is said behind the hours is why, and on record."""
     inquiry, hours = case.inquiry, _hours(case.press.reason)
     if hours is None or inquiry.decide_by_ms is None:
         return case.noted(notes.EXTEND_HOW)
@@ -102,6 +102,7 @@ def extend(case: Case) -> Decision:
     extended_ms = inquiry.extended_ms + later_ms - inquiry.decide_by_ms
     if extended_ms > EXTENDED_MS_MAX:
         return case.noted(notes.EXTENDED_ENOUGH)
+    why = " ".join(case.press.reason.split()[1:])
     new = case.moved(4, inquiry.state, decide_by_ms=later_ms, extended_ms=extended_ms, overdue=False)
     return Decision(
         inquiry=new,
@@ -109,7 +110,7 @@ def extend(case: Case) -> Decision:
         note=notes.extended(human_when(later_ms, case.now_ms, case.team.zone)),
         changed=True,
         recorded="inquiry.extended",
-        detail={"decide_by_ms": later_ms, "extended_ms": extended_ms},
+        detail={"decide_by_ms": later_ms, "extended_ms": extended_ms} | ({"reason": why} if why else {}),
     )
 
 

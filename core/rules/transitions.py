@@ -111,7 +111,12 @@ TRANSITIONS: tuple[Transition, ...] = (
         _to(_S.CANCELLED, *_WAITING, _S.APPROVED),
         "before the grant is consumed: a person, the task's end, the kill switch, the agent, or an action that changed",
     ),
-    _row(14, "overdue", _stays(*_ACTIVE), "the deadline passed: flagged, in the inbox, answerable; never approved"),
+    _row(
+        14,
+        "overdue",
+        _stays(*_WAITING),
+        "the deadline passed, seen by somebody or not: flagged, in the inbox, answerable; never approved",
+    ),
     _row(15, "expire", _to(_S.EXPIRED, *_ACTIVE), "overdue, and a late answer no longer counts: its task is over"),
     _row(
         16,

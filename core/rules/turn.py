@@ -7,20 +7,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from core.model.effects import Effect, RunTool, SetDeadline
+from core.model.events import Conversation
 from core.model.ids import CallId, GrantId, effect_of
 from core.model.inquiries import Grant
 from core.model.team import Role, Team
-from core.model.work import (
-    Call,
-    CallState,
-    Effect,
-    Entry,
-    Returned,
-    RunTool,
-    SetDeadline,
-    Task,
-    ToolResult,
-)
+from core.model.work import Call, CallState, Entry, Returned, Task, ToolResult
 from core.rules.actions import Act
 from core.rules.canonical import action_digest
 
@@ -29,7 +21,9 @@ from core.rules.canonical import action_digest
 class Env:
     """What the step must know of the outside. `fingerprints`: SHA-256 of each command's program that could be read.
     `exhausted`: budget scopes that had no room. `denied`: intents people denied anywhere in this root task.
-    `grants`: bounded ones that hold in it.
+    `grants`: bounded ones that hold in it. `directs`: where each person can be shown something in private, by id.
+    `stand_ins`: delegates by the absent who named them.
+    `memories`: what each role remembers that may be given a task now.
     """
 
     now_ms: int
@@ -38,6 +32,9 @@ class Env:
     exhausted: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
     grants: tuple[Grant, ...] = ()
+    directs: Mapping[str, Conversation] = field(default_factory=dict)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    memories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +100,15 @@ class Turn:
         return Step(task=self.task, entries=tuple(self.entries), effects=tuple(self.effects))
 
     def _keep_time(self) -> None:
-        """Wall clock counts while something of the task runs, not while it waits for people or children."""
+        """Wall clock counts while something of the task runs, not while it waits for people or children; a brief's
+        deadline comes all the same, and is acted on when the task next works.
+        """
         task, now_ms = self.task, self.env.now_ms
         running = not task.phase.final and (task.thinking is not None or _any_running(task))
         if running and task.active_since_ms is None:
             left_ms = max(0, self.role.task_seconds_max * 1000 - task.active_ms)
+            if task.brief.deadline_ms is not None:
+                left_ms = min(left_ms, max(0, task.brief.deadline_ms - now_ms))
             self.set(active_since_ms=now_ms)
             self.effects.append(SetDeadline(due_at_ms=now_ms + left_ms))
         elif not running and task.active_since_ms is not None:

@@ -8,6 +8,7 @@ missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from core.model.ids import TaskId, short
@@ -29,6 +30,7 @@ from core.model.views import (
 from core.model.work import CallState, Failure, Handoff, Phase, Task
 from core.rules import forms, words
 from core.rules.controls import LETTERS, control, control_nonce, nonce_hash, parse_control
+from core.rules.policy import CHANGE
 from core.rules.secrets import redacted
 from core.rules.text import (
     human_count,
@@ -91,9 +93,20 @@ def title_of(team: Team, role: str) -> str:
     return one_line(known.title if known else role, NAME_MAX)
 
 
-def names_of(team: Team, people: tuple[str, ...]) -> str:
-    """People (or rules) in a sentence."""
-    return words.names(tuple(one_line(p.name if (p := team.person(some)) else some, NAME_MAX) for some in people))
+def names_of(
+    team: Team, people: tuple[str, ...], stands_for: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> str:
+    """People (or rules) in a sentence, those who stand in for somebody with whom that is."""
+    names = []
+    for some in people:
+        name, absent = _name_of(team, some), stands_for.get(some, ())
+        names.append(words.in_place_of(name, names_of(team, absent)) if absent else name)
+    return words.names(tuple(names))
+
+
+def _name_of(team: Team, some: str) -> str:
+    person = team.person(some)
+    return one_line(person.name if person else words.RULES.get(some, some), NAME_MAX)
 
 
 _STYLES: Final = {Verb.APPROVE: "good", Verb.HAPPENED: "good", Verb.DENY: "bad", Verb.GIVE_UP: "bad"}
@@ -125,7 +138,8 @@ def inquiry_card(
     showing's. A vote that is only kept is not among those who approved.
     """
     approvers = tuple(v.principal for v in votes if v.active and v.checked and v.verb is Verb.APPROVE)
-    said_yes = words.approved_so_far(names_of(team, approvers)) if approvers else ""
+    stands_for = {v.principal: v.stands_for for v in votes}
+    said_yes = words.approved_so_far(names_of(team, approvers, stands_for)) if approvers else ""
     secrets = secret_texts(inquiry.action)
     edits = Verb.EDIT in _offered(inquiry)
     said = (inquiry.action.says or inquiry.question) if inquiry.action else inquiry.question
@@ -134,8 +148,9 @@ def inquiry_card(
     hint = ""
     if inquiry.label is Label.SINGLE and inquiry.kind is not Kind.RECONCILE:
         hint = words.HINT_AGAIN if inquiry.pressed_once else words.HINT_TWICE
-    elif inquiry.approve_reason:
-        hint = words.HINT_REASON
+    else:
+        reduced = words.HINT_REDUCED if inquiry.label is Label.REDUCED else ""
+        hint = words.SEPARATOR.join(filter(None, (reduced, words.HINT_REASON if inquiry.approve_reason else "")))
     return InquiryCard(
         inquiry=inquiry.id,
         revision=inquiry.revision,
@@ -159,6 +174,7 @@ def inquiry_card(
         form=forms.form_of(inquiry),
         edit=forms.edit_of(inquiry) if edits else (),
         delivery=delivery,
+        approve_reason=inquiry.approve_reason,
     )
 
 
@@ -169,6 +185,8 @@ def title_of_inquiry(inquiry: Inquiry, team: Team) -> str:
     match inquiry.kind:
         case Kind.RECONCILE:
             title = words.did_it_happen(role, _what_of(action))
+        case Kind.POLICY if action is not None and action.verb == CHANGE:
+            title = words.CHANGE_OF_TEAM
         case Kind.POLICY:
             title = words.ALWAYS_ALLOW
         case Kind.REVIEW:
@@ -294,7 +312,7 @@ def moved_card(inquiry: Inquiry, team: Team) -> DecidedCard:
 
 def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
     resolution = inquiry.resolution or Resolution(by=(), at_ms=inquiry.updated_at_ms)
-    by = names_of(team, resolution.by)
+    by = names_of(team, resolution.by, resolution.stands_for)
     at = human_when(resolution.at_ms, now_ms, team.zone)
     answer = "" if resolution.answer is None else text_form(resolution.answer, indent=0)
     if inquiry.kind is Kind.RECONCILE and answer in words.RECONCILED:
@@ -303,7 +321,7 @@ def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
         case InquiryState.APPROVED:
             return words.approved(by, at, inquiry.label)
         case InquiryState.DENIED:
-            return words.denied(by, resolution.reason)
+            return words.denied(by, at, resolution.reason)
         case InquiryState.ANSWERED:
             return words.answered(by, at, answer)
         case InquiryState.DISMISSED:
@@ -311,9 +329,10 @@ def _headline(inquiry: Inquiry, team: Team, now_ms: int) -> str:
         case InquiryState.SUPERSEDED:
             return words.SUPERSEDED
         case InquiryState.CANCELLED:
-            return words.withdrawn(resolution.reason)
+            people = tuple(p for p in resolution.by if team.person(p) is not None)
+            return words.withdrawn(by if people else "", at, resolution.reason)
         case InquiryState.EXPIRED:
-            return words.EXPIRED
+            return words.expired(resolution.reason)
         case InquiryState.UNDELIVERABLE:
             return words.UNDELIVERABLE
         case InquiryState.CREATED | InquiryState.OPEN | InquiryState.COLLECTING | InquiryState.IN_REVIEW:
@@ -369,6 +388,7 @@ def answer_view(task: Task, team: Team) -> Answer | Trouble:
                 next_needs=tuple(map(readable, result.next_needs)),
                 artifacts=tuple(map(visible, result.artifacts)),
                 degraded=readable(result.degraded),
+                untrusted=task.untrusted,
             )
         case Failure() as result:
             return Trouble(what=readable(result.what), means=readable(result.why), remedy=readable(result.recovery))

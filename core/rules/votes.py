@@ -7,12 +7,15 @@ is the first whose quorum is not met: a vote taken back in an earlier stage reop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from core.model.inquiries import Inquiry, InquiryState, Kind, Label, Stage, Verb, Vote
+from core.model.inquiries import Inquiry, InquiryState, Kind, Label, Quorum, Stage, Verb, Vote
 from core.model.team import Team
+from core.rules.audience import could_decide
 from core.rules.quorum import can_fill, groups_of, is_met, seated, sets_of
+from core.rules.words import in_place_of
 
 APPROVING = frozenset({Verb.APPROVE, Verb.RERUN})
 NAMES_MAX = 5
@@ -112,9 +115,12 @@ def _valid(inquiry: Inquiry, vote: Vote, team: Team) -> bool:
 # --- In words -------------------------------------------------------------------------------------------------------
 
 
-def needs_of(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> str:
+def needs_of(
+    inquiry: Inquiry, votes: tuple[Vote, ...], team: Team, stand_ins: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """What is still needed, for whoever reads it: `1 of 2: Bob or Carol, then 1 more; not You (asked)`. The first
-    number is how many are missing, the second how many could. "" when nothing is.
+    number is how many are missing, the second how many could. "" when nothing is. `stand_ins`: delegates by the absent;
+    one who may is among those who could, as in `Bob (for Ana)`.
     """
     if inquiry.state.final or not inquiry.stages:
         return ""
@@ -130,13 +136,36 @@ def needs_of(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team) -> str:
     voted = _approvers(valid, at)
     gone = set(counted.by) if stage.disjoint else set(voted)
     words = "; and ".join(
-        f"{missing} of {len(left)}: {_either(left, team)}" for missing, left in _missing(stage, voted, gone)
+        f"{missing} of {len(left)}: {_either(left, team, for_whom)}"
+        for missing, left, for_whom in (
+            (missing, *_with_stand_ins(inquiry, at, left, gone, team, stand_ins))
+            for missing, left in _missing(stage, voted, gone)
+        )
     )
     later = sum(s.approve_n for s in inquiry.stages[at + 1 :])
     if later:
         words += f", then {later} more"
     asked = tuple(p for p in inquiry.initiators if all(p not in s.eligible for s in inquiry.stages))
     return f"{words}; not {_either(asked, team)} (asked)" if asked else words
+
+
+def _with_stand_ins(
+    inquiry: Inquiry, at: int, people: tuple[str, ...], gone: set[str], team: Team, stand_ins: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Of one set: these people and the delegates of the absent among them, and for whom each of those stands."""
+    for_whom: dict[str, str] = {}
+    for absent in people if stand_ins else ():
+        delegate = stand_ins.get(absent, "")
+        if delegate in {*people, *gone} or not delegate:
+            continue
+        means = [could for one, could in _sets(inquiry, at, team) if absent in one.eligible]
+        if any(delegate in could for could in means):
+            for_whom.setdefault(delegate, absent)
+    return (*people, *for_whom), for_whom
+
+
+def _sets(inquiry: Inquiry, at: int, team: Team) -> Iterator[tuple[Quorum, frozenset[str]]]:
+    return zip(sets_of(inquiry.stages[at]), could_decide(team, inquiry, at), strict=True)
 
 
 def _missing(stage: Stage, voted: list[str], gone: set[str]) -> list[tuple[int, tuple[str, ...]]]:
@@ -167,8 +196,10 @@ def names_of(people: Iterable[str], team: Team) -> tuple[str, ...]:
     return tuple(person.name if person else p for p, person in found)
 
 
-def _either(people: tuple[str, ...], team: Team) -> str:
+def _either(people: tuple[str, ...], team: Team, for_whom: Mapping[str, str] = MappingProxyType({})) -> str:
     names = names_of(people, team)
+    whom = names_of([for_whom.get(p, "") for p in people], team)
+    names = tuple(in_place_of(name, absent) if absent else name for name, absent in zip(names, whom, strict=True))
     if len(names) > NAMES_MAX:
         names = (*names[: NAMES_MAX - 1], f"{len(names) - NAMES_MAX + 1} others")
     if len(names) < 2:

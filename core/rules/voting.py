@@ -157,7 +157,7 @@ def _task_over(case: Case) -> Decision:
     """A late answer counts only if the task is alive (transition 15)."""
     late = case.inquiry.overdue and case.inquiry.state.active
     number, state = (15, InquiryState.EXPIRED) if late else (13, InquiryState.CANCELLED)
-    return closed(case, number, state, note=notes.TASK_OVER, by=("task",), revoke=case.live)
+    return closed(case, number, state, note=notes.TASK_OVER, by=("task",), revoke=case.live, why=notes.TASK_ENDED)
 
 
 # --- Approve, deny --------------------------------------------------------------------------------------------------

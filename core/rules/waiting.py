@@ -7,17 +7,19 @@ policy's own selector means, and takes it from others only where enough are left
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
+from core.model.events import Conversation
 from core.model.inquiries import Inquiry, Label, Vote
 from core.model.team import Absence, Escalation, EscalationStep, Policy, Team
 from core.model.unit import InquiryRow
 from core.rules.absence import awake_ms
-from core.rules.audience import could_decide
+from core.rules.audience import could_decide, in_private
 from core.rules.decisions import Decision
 from core.rules.policy import rule_for
 from core.rules.quorum import sets_of, with_sets
@@ -32,10 +34,13 @@ _OWNERS: Final = Escalation(steps=(EscalationStep(after_ms=0, to=("owner",)),))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """What a reminder's time comes to. `people` are named in it; with nobody none is sent. `due_ms`: look then."""
+    """What a reminder's time comes to. `people` are named in it, with nobody none is sent; `stands_for`: for whom
+    somebody among them stands in. `due_ms`: look then.
+    """
 
     decision: Decision
     people: tuple[str, ...] = ()
+    stands_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     due_ms: int | None = None
 
 
@@ -92,7 +97,15 @@ def remind(row: InquiryRow, team: Team, absences: Sequence[Absence], now_ms: int
     decision = Decision(
         inquiry=new, transition=4, changed=True, recorded=recorded, detail={"people": list(people)} if people else {}
     )
-    return Reminder(decision=decision, people=people, due_ms=reminder_due_ms(team.policy, new))
+    stands_for = _stand_ins(row, team, absences, now_ms)
+    return Reminder(decision=decision, people=people, stands_for=stands_for, due_ms=reminder_due_ms(team.policy, new))
+
+
+def _stand_ins(row: InquiryRow, team: Team, absences: Sequence[Absence], now_ms: int) -> dict[str, tuple[str, ...]]:
+    """Of those who are needed and away: whom they have for a delegate. Who is needed themselves stands for nobody."""
+    people = needed(row.inquiry, row.votes, team)
+    away = [one for one in absences if one.until_ms > now_ms and one.person in people and one.delegate not in people]
+    return {one.delegate: tuple(a.person for a in away if a.delegate == one.delegate) for one in away if one.delegate}
 
 
 def _is_long_overdue(inquiry: Inquiry, now_ms: int) -> bool:
@@ -135,8 +148,14 @@ def step_due_ms(policy: Policy, inquiry: Inquiry, n: int) -> int | None:
     return start_ms + rounds * chosen.steps[-1].after_ms + chosen.steps[at].after_ms
 
 
-def escalate(row: InquiryRow, team: Team, now_ms: int) -> Escalated:
-    """Take every step that is due, in order."""
+def escalate(
+    row: InquiryRow,
+    team: Team,
+    now_ms: int,
+    directs: Mapping[str, Conversation] = MappingProxyType({}),
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
+) -> Escalated:
+    """Take every step that is due, in order. `directs`, `stand_ins`: as the step's Env has them."""
     inquiry, nothing = row.inquiry, Decision(inquiry=row.inquiry)
     chosen, n = escalation_of(team.policy, inquiry), inquiry.escalated_n
     if inquiry.state.final or chosen is None:
@@ -144,7 +163,7 @@ def escalate(row: InquiryRow, team: Team, now_ms: int) -> Escalated:
     new, steps, replaced = inquiry, [], False
     while (due_ms := step_due_ms(team.policy, inquiry, n)) is not None and due_ms <= now_ms:
         step = chosen.steps[n % len(chosen.steps)]
-        new, replaced = _taken(new, row.votes, team, step)
+        new, replaced = _taken(new, row.votes, team, step, directs, stand_ins)
         steps.append({"step": n + 1, "to": list(step.to), "replaced": replaced})
         n += 1
     if not steps:
@@ -166,21 +185,39 @@ def called(team: Team, step: EscalationStep) -> tuple[str, ...]:
     return tuple(p.id for p in team.people if p.id in step.to or p.role in step.to)
 
 
-def _taken(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team, step: EscalationStep) -> tuple[Inquiry, bool]:
+def _taken(
+    inquiry: Inquiry,
+    votes: tuple[Vote, ...],
+    team: Team,
+    step: EscalationStep,
+    directs: Mapping[str, Conversation],
+    stand_ins: Mapping[str, str],
+) -> tuple[Inquiry, bool]:
     """The inquiry after one step, and whether it replaced the people asked before."""
+    new, replaced = _called_in(inquiry, votes, team, step)
+    to_each = step.direct or rule_for(team.policy, inquiry).direct
+    alone = in_private(new, team, directs, stand_ins)
+    private = alone if to_each else ()
+    here = (*step.deliver, *private)
+    more = tuple(place for place in dict.fromkeys(here) if place not in {new.conversation, *new.places})
+    left = tuple(place for place in new.left if place not in here)
+    if step.replace and (step.deliver or step.direct):
+        left = tuple(place for place in new.places if place not in here)
+    elif replaced:  # those who are asked no longer have nothing left to press
+        gone = {directs[p] for p in directs if directs[p] not in alone}
+        left = tuple(place for place in new.places if place in {*left, *gone})
+    return msgspec.structs.replace(new, places=(*new.places, *more), left=left), replaced
+
+
+def _called_in(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team, step: EscalationStep) -> tuple[Inquiry, bool]:
     people = called(team, step)
-    more = tuple(place for place in step.deliver if place not in {inquiry.conversation, *inquiry.places})
-    left = tuple(place for place in inquiry.left if place not in step.deliver)
-    if step.replace and step.deliver:
-        left = tuple(place for place in inquiry.places if place not in step.deliver)
-    moved = msgspec.structs.replace(inquiry, places=(*inquiry.places, *more), left=left)
     if not people or inquiry.label is Label.SINGLE:
-        return moved, False
+        return inquiry, False
     if step.replace:
-        instead = _asking(moved, votes, team, people, instead=True)
+        instead = _asking(inquiry, votes, team, people, instead=True)
         if leaves_enough(instead, votes, team):
             return instead, True
-    return _asking(moved, votes, team, people, instead=False), False
+    return _asking(inquiry, votes, team, people, instead=False), False
 
 
 def _asking(inquiry: Inquiry, votes: tuple[Vote, ...], team: Team, people: Iterable[str], *, instead: bool) -> Inquiry:

@@ -40,7 +40,8 @@ SOMETHING: Final = "something"
 YOUR_ANSWER: Final = "Your answer"
 REDACTED: Final = "(secret, not shown)"
 HINT_TWICE: Final = "you are the only person here: press Approve twice to approve as single operator"
-HINT_REASON: Final = "an approval needs a reason: type /approve, the id and why"
+HINT_REDUCED: Final = "reduced quorum: fewer people can decide this than the rule asks for"
+HINT_REASON: Final = "an approval needs a reason"
 HINT_AGAIN: Final = "you are the only person here: press Approve again to approve as single operator"
 
 
@@ -64,10 +65,38 @@ def asks_to_do(role: str, verb: str, tool: str) -> str:
     return f"{role} asks to {verb} with {tool}"
 
 
+CHANGE_OF_TEAM: Final = "Put this change of the team's files in force?"
+CHANGES_ARE_APPROVED: Final = "the policy wants changes of the team approved"
+CHANGE_TOO_LONG: Final = "it is longer than can be shown to whoever approves it: make it in steps"
+CHANGED: Final = "In force: new requests work by it, running ones keep what they began with"
+CHANGED_SINCE: Final = "Not done: what is in force is no longer what this would replace"
+CHANGE_GONE: Final = "the files say something else by now"
+FILES_ARE_RIGHT: Final = "The team's files are right again."
 ALWAYS_ALLOW: Final = "Always allow this? A change of team.yaml"
 
 
 POLICY_IS_THE_OWNERS: Final = "only an owner changes what agents may do unasked"
+
+
+def changes(names: tuple[str, ...], most: int) -> str:
+    """A proposed change's one line."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"Changes {', '.join(names[:most])}{more}" if names else "Changes nothing that is in force today"
+
+
+def waits_for_approval(inquiry: str, says: str) -> str:
+    """On the console: edited files are not in force yet."""
+    return f"{says}: not in force until it is approved ({inquiry})"
+
+
+def now_in_force(says: str) -> str:
+    """On the console: edited files are."""
+    return f"{says}: in force for new requests"
+
+
+def not_in_force(why: str) -> str:
+    """Edited files are not, and never will be as they are."""
+    return f"The team's files have changed, and what was in force before stays so: {why}"
 
 
 def allows(role: str, verb: str) -> str:
@@ -105,6 +134,16 @@ def did_it_happen(role: str, what: str) -> str:
     return f"Did it happen? {role} started {what}"
 
 
+def in_place_of(name: str, absent: str) -> str:
+    """Somebody who stands in for people who are away."""
+    return f"{name} (for {absent})"
+
+
+def asks_first(question: str) -> str:
+    """Why a request was taken back: somebody must know more before they decide."""
+    return f"a question comes first: {question}"
+
+
 def approved_so_far(by: str) -> str:
     """Who has said yes while more is needed."""
     return f"approved so far by {by}"
@@ -115,9 +154,11 @@ def approved_so_far(by: str) -> str:
 NOBODY: Final = "nobody"
 WITHDRAWN: Final = "Withdrawn"
 SUPERSEDED: Final = "Replaced by a newer request"
-EXPIRED: Final = "Expired: nobody decided in time"
+EXPIRED: Final = "Expired"
 UNDELIVERABLE: Final = "Could not be shown to anybody yet"
 WAITING: Final = "Still open"
+RULES: Final[dict[str, str]] = {"deadline": "the deadline", "policy": "the policy"}
+"""Who decided where no person did."""
 MOVED_ON: Final = "Others were asked instead: it is no longer decided here"
 RECONCILED: Final[dict[str, str]] = {
     Verb.HAPPENED.value: "It happened",
@@ -139,9 +180,9 @@ def approved(by: str, at: str, label: Label) -> str:
     return f"Approved by {by} at {at}{kept}"
 
 
-def denied(by: str, reason: str) -> str:
+def denied(by: str, at: str, reason: str) -> str:
     """Headline."""
-    return f"Denied by {by}: {reason}" if reason else f"Denied by {by}"
+    return f"Denied by {by} at {at}: {reason}" if reason else f"Denied by {by} at {at}"
 
 
 def answered(by: str, at: str, answer: str) -> str:
@@ -159,9 +200,15 @@ def reconciled(what: str, by: str, at: str) -> str:
     return f"{what}, said {by} at {at}"
 
 
-def withdrawn(reason: str) -> str:
-    """Headline."""
-    return f"{WITHDRAWN}: {reason}" if reason else WITHDRAWN
+def withdrawn(by: str, at: str, reason: str) -> str:
+    """Headline; `by` "": no person did it."""
+    head = f"{WITHDRAWN} by {by} at {at}" if by else WITHDRAWN
+    return f"{head}: {reason}" if reason else head
+
+
+def expired(reason: str) -> str:
+    """Headline: it had been approved and did not start, or its work was over when somebody answered."""
+    return f"{EXPIRED}: {reason}" if reason else EXPIRED
 
 
 def overdue(since: str) -> str:
@@ -184,6 +231,29 @@ def escalated(people: str, title: str, *, instead: bool) -> str:
 def about_inquiry(inquiry: str, title: str, text: str) -> str:
     """What somebody says about something that waits, as its task hears it."""
     return f"(about {inquiry}, {title}; nothing is decided yet) {text}"
+
+
+COMMANDS: Final[dict[Verb, str]] = {
+    Verb.APPROVE: "/approve {}",
+    Verb.DENY: "/deny {} REASON",
+    Verb.EDIT: "/edit {} JSON",
+    Verb.ASK_BACK: "/askback {} TEXT",
+    Verb.ANSWER: "/answer {} TEXT",
+    Verb.DISMISS: "/dismiss {}",
+    Verb.HAPPENED: "/happened {}",
+    Verb.RERUN: "/rerun {}",
+    Verb.GIVE_UP: "/giveup {}",
+}
+
+
+def decide_by(inquiry: str, verbs: tuple[Verb, ...]) -> str:
+    """Below the whole of an inquiry that is open: what decides it, where its card is not at hand."""
+    return f"To decide: {', '.join(COMMANDS[verb].format(inquiry) for verb in verbs if verb in COMMANDS)}"
+
+
+def by_when(when: str, *, late: bool) -> str:
+    """A deadline; `late`: it has passed."""
+    return f"overdue since {when}" if late else f"by {when}"
 
 
 def also(inquiry: str) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
+from core.model.editions import Edition
 from core.model.inquiries import Inquiry, InquiryState, Verb
 from core.model.signals import Amend
 from core.model.team import Person, Team
-from core.model.unit import Change, Guard, InquiryRow, PutBlob, SetMeta
+from core.model.unit import Change, Guard, InquiryRow
 from core.model.work import Failure
-from core.rules import always, notes, replies
+from core.rules import always, changing, notes, replies
 from core.rules.inquiry import Decision
 from core.rules.plan import Plan, open_inquiry
-from core.runtime import inquiries
+from core.runtime import inquiries, reloading
 from core.runtime.context import Context
 
 Then = Callable[[Plan, InquiryRow, Decision], None]
@@ -48,7 +47,12 @@ async def proposing(context: Context, team: Team, person: Person | None, inquiry
 async def amend(context: Context, errand: Amend, guards: tuple[Guard, ...], changes: tuple[Change, ...]) -> None:
     """Make the change that an owner approved. Done again after a crash, it is done once. Raises LookupError."""
     row = await context.store.read.inquiry(errand.inquiry)
-    if row is None or row.inquiry.state is not InquiryState.APPROVED or context.laws is None:
+    if row is None or row.inquiry.state is not InquiryState.APPROVED:
+        raise LookupError(errand.inquiry)
+    if changing.is_change(row.inquiry):
+        await reloading.approved(context, row, guards, changes)
+        return
+    if context.laws is None:
         raise LookupError(errand.inquiry)
     inquiry = row.inquiry
     why = await asyncio.to_thread(context.laws.amend, always.rule_in(inquiry), always.amendment_in(inquiry))
@@ -56,8 +60,7 @@ async def amend(context: Context, errand: Amend, guards: tuple[Guard, ...], chan
     plan = context.plan(context.env(team))
     plan.guards.extend(guards)
     plan.changes.extend(changes)
-    plan.changes.append(PutBlob(hash=team.version, body=msgspec.json.encode(team)))
-    plan.changes.append(SetMeta(name="definition", value=team.version))
+    plan.changes.extend(reloading.kept(context.drafts.edition() if context.drafts else Edition(team=team)))
     what = "policy.not-changed" if why else "policy.changed"
     plan.audit(inquiry.id, inquiry.revision, what, digest=inquiry.digest, why=why, definition=team.version)
     inquiries.decided(plan, inquiry, why or replies.ALLOWED)

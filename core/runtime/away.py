@@ -12,6 +12,7 @@ from core.model.inquiries import Inquiry
 from core.model.team import Absence, Person, Team
 from core.model.unit import CloseEvent, SetMeta, State, Table
 from core.model.views import Line, Post
+from core.ports import Reads
 from core.rules import absence, notes
 from core.rules.text import human_when
 from core.runtime.context import Context
@@ -32,6 +33,17 @@ async def absences(context: Context, people: Iterable[str]) -> dict[str, Absence
         if one is not None and one.until_ms > now_ms:
             away[person] = one
     return away
+
+
+async def stand_ins(context: Context) -> dict[str, str]:
+    """Delegates by the absent who named them, of everybody, in one look."""
+    return await stand_ins_at(context.store.read, context.clock.now_ms())
+
+
+async def stand_ins_at(read: Reads, now_ms: int) -> dict[str, str]:
+    """The same, where no engine is."""
+    kept = [msgspec.json.decode(value.encode(), type=Absence) for _, value in await read.facts(_name(""))]
+    return {one.person: one.delegate for one in kept if one.until_ms > now_ms and one.delegate}
 
 
 async def leave(context: Context, team: Team, event: Event, person: Person, text: str) -> None:

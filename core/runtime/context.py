@@ -12,7 +12,7 @@ from core.model.errors import RetryableError, StoreFullError, TerminalError
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
 from core.model.unit import AddEffect, Answer, Pause, PutTask, Refused, Room, Unit
-from core.ports import Bus, Clock, Ids, Laws, ModelProvider, Platform, Resolver, Shelf, Store, TeamSource, Tool
+from core.ports import Bus, Clock, Drafts, Ids, Laws, ModelProvider, Platform, Resolver, Shelf, Store, TeamSource, Tool
 from core.rules.plan import Plan
 from core.rules.step import Env
 
@@ -40,6 +40,7 @@ class Context:
     holder: str
     shelf: Shelf | None = None
     laws: Laws | None = None
+    drafts: Drafts | None = None
     on_abort: list[Callable[[EffectId], None]] = field(default_factory=list)
     on_change: list[Callable[[TaskId, bool], None]] = field(default_factory=list)  # of a request; whether it ended
     definitions: dict[str, Team] = field(default_factory=dict)

@@ -11,8 +11,10 @@ from core.model.team import EffectClass, Team
 from core.model.unit import Applied, Change, Guard, Refused, Table, Version
 from core.model.work import Decided, Entry, Lost, Replied, Task
 from core.rules.plan import Plan, fold
-from core.runtime import grants, holding
+from core.runtime import grants, holding, remembering
+from core.runtime.away import stand_ins
 from core.runtime.context import Context, exhausted_scope
+from core.runtime.directs import directs_of
 from core.runtime.stale import StaleError
 
 __all__ = ["StaleError", "decide"]
@@ -64,6 +66,9 @@ async def decide(
             exhausted=exhausted,
             denied=said.denied,
             grants=said.grants,
+            directs=await directs_of(context, team, state.conversation, state.initiators),
+            stand_ins=await stand_ins(context) if isinstance(entry, ACTING) else {},
+            memories=await remembering.views_for(context, team, state.role, entry),
         )
         # While anything is stopped, what comes next is left to a claim: claims know which tasks and roles that holds.
         plan = context.plan(env, free_role="" if context.stopped else free_role)

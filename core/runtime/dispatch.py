@@ -24,6 +24,7 @@ from core.model.signals import (
     HoldEnded,
     Recheck,
     Remind,
+    ReminderDue,
     Signal,
     StopOrder,
     TakenOver,
@@ -35,11 +36,12 @@ from core.model.team import Person, Team
 from core.model.unit import Applied, Change, CloseEvent, CloseSignal, Pause, State, StoredEvent, Table
 from core.model.views import Line, Post
 from core.model.work import Begun, Brief, ChildEnded, Decided, Entry, Heard, Held, Said, Stopped, Task, TimedOut
-from core.rules import policy, replies
+from core.rules import conversation, policy, replies
 from core.rules.commands import Always, ApproveAll, Control, Decide, Link, Show
+from core.rules.conversation import Summary
 from core.rules.plan import Plan, begin, fold, title_of
 from core.rules.router import Greet, Ignore, Press, Reworded, Say, Start, Tell, TurnAway, route
-from core.runtime import always, away, handover, holding, inquiries, looking, replying, waiting
+from core.runtime import always, away, handover, holding, inquiries, looking, remembering, reminders, replying, waiting
 from core.runtime.context import Context, exhausted_scope, log
 from core.runtime.deciding import StaleError, decide
 from core.runtime.files import Files
@@ -53,7 +55,6 @@ STUCK_SECONDS = 0.05
 """All there is waits for files, which are on their way."""
 BATCH_MAX = 128
 FAILED_WAIT_MS = 30_000
-SAID_MAX = 10
 TRIES_MAX = 5
 
 
@@ -161,8 +162,8 @@ class Dispatcher:
                 await away.leave(context, team, event, person, text)
             case Show(what="back") if person is not None:
                 await away.back(context, team, event, person)
-            case Show(what="handback"):
-                await handover.hand_back(context, team, event, person)
+            case Show(what="handback", subject=place):
+                await handover.hand_back(context, team, event, person, place)
             case Show() as order:
                 await self._orders.show(event, team, person, order, evidence)
             case never:  # pragma: no cover
@@ -197,12 +198,16 @@ class Dispatcher:
         task = await self._context.store.read.task(task_id) if task_id else None
         await self._answer(event, replies.edited(task.id) if task is not None and not task.phase.final else "")
 
-    async def _said(self, event: Event) -> tuple[Said, ...]:
-        """What was said there before: as the platform quotes it, or as we have it."""
+    async def _said(self, event: Event) -> tuple[tuple[Said, ...], Summary | None]:
+        """What was said there before: as the platform quotes it, or as we have it, after a summary of what is older."""
         if isinstance(event, MessageReceived) and event.earlier:
-            return tuple(Said(speaker=q.speaker, text=q.text, by_agent=q.by_agent) for q in event.earlier)
-        since_ms = await looking.talk_began_ms(self._context, event.conversation.key)
-        return await self._context.store.read.said(event.conversation, SAID_MAX, since_ms)
+            return tuple(Said(speaker=q.speaker, text=q.text, by_agent=q.by_agent) for q in event.earlier), None
+        read, where = self._context.store.read, event.conversation
+        began_ms = await looking.talk_began_ms(self._context, where.key)
+        summary = conversation.read(await read.meta(conversation.name_of(where.key)), began_ms)
+        said = await read.said(where, conversation.SAID_MAX, summary.until_ms if summary else began_ms)
+        own = event.text if isinstance(event, MessageReceived) else ""
+        return tuple(line for line in said if line.by_agent or _is_before(line, event.at_ms, own)), summary
 
     async def _answer(self, event: Event, line: str) -> None:
         """Close the event, with a line if there is something to say."""
@@ -211,7 +216,11 @@ class Dispatcher:
     async def _start(self, event: Event, team: Team, person: Person | None, role: str, text: str) -> None:
         """A root task: its id comes from the event's key, so that the same event starts it once."""
         context = self._context
-        said = await self._said(event)
+        team = context.teams.of(task_of_event(event.key))  # during a rollout, not everybody's
+        role = role if role in team.roles else team.lead
+        said, summary = await self._said(event)
+        memory = await remembering.view_of(context, team, role)
+        initiators = (person.id,) if person else event.initiators if isinstance(event, ScheduleFired) else ()
         exhausted: frozenset[str] = frozenset()
         for _ in range(TRIES_MAX):
             env = context.env(team, exhausted=exhausted)
@@ -224,18 +233,29 @@ class Dispatcher:
                 title=title_of(text),
                 brief=brief,
                 conversation=event.conversation,
-                asked_by=person.id if person else "",
-                initiators=(person.id,) if person else (),
+                asked_by=next(iter(initiators), ""),
+                initiators=initiators,
                 definition=team.version,
                 role_version=team.roles[role].version,
                 gated=policy.word_in_brief(team.policy, brief),
+                untrusted=any(line.untrusted for line in said)
+                or (summary is not None and summary.untrusted)
+                or (isinstance(event, ScheduleFired) and event.untrusted),
                 created_at_ms=env.now_ms,
                 updated_at_ms=env.now_ms,
             )
             plan = context.plan(env)
             plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
             plan.changes.append(CloseEvent(key=event.key, task=task.id))
-            begun = Begun(at_ms=env.now_ms, brief=brief, definition=team.version, asked_by=asked_by, said=said)
+            begun = Begun(
+                at_ms=env.now_ms,
+                brief=brief,
+                definition=team.version,
+                asked_by=asked_by,
+                said=said,
+                summary=summary.text if summary else "",
+                memory=memory,
+            )
             begin(plan, task, begun)
             if context.stopped & {"all", f"role:{role}"}:
                 _say(plan, event, replies.waits_for_resume(task.id))
@@ -293,6 +313,8 @@ class Dispatcher:
                     await handover.taken_over(self._context, signal, errand, guards, changes)
                 case Remind() as errand:
                     await waiting.remind(self._context, errand, guards, changes)
+                case ReminderDue() as errand:
+                    await reminders.due(self._context, signal, errand, guards, changes)
                 case Escalate() as errand:
                     await waiting.escalate(self._context, errand, guards, changes)
                 case _:
@@ -357,8 +379,15 @@ class Dispatcher:
                 return Heard(at_ms=at_ms, text=errand.text, speaker=errand.speaker)
             case DecideBy() | Recheck() | Withdraw() | ExecuteBy() | Remind() | Escalate() | TakenOver() | Amend():
                 raise AssertionError(signal.id)  # pragma: no cover
+            case ReminderDue():
+                raise AssertionError(signal.id)  # pragma: no cover
             case _:  # pragma: no cover
                 assert_never(errand)
+
+
+def _is_before(line: Said, at_ms: int, own: str) -> bool:
+    """Whether a person's line is older than the message of this time, and not that message."""
+    return line.at_ms < at_ms or (line.at_ms == at_ms and line.text != own)
 
 
 async def _in_order(lane: list[Callable[[], Awaitable[bool]]]) -> None:

@@ -8,9 +8,11 @@ from functools import partial
 
 import msgspec
 
+from core.model.editions import Edition
 from core.model.errors import AuthenticationError, SignoffError
-from core.model.unit import Counts, PutBlob, SetMeta, Unit
+from core.model.unit import Counts, SetMeta, Unit
 from core.ports import Health, Intake
+from core.runtime import reloading
 from core.runtime.context import Context, log
 from core.runtime.digests import Digests
 from core.runtime.dispatch import Dispatcher
@@ -18,6 +20,7 @@ from core.runtime.intake import FrontDesk
 from core.runtime.outbox import Outbox
 from core.runtime.sealer import Sealer
 from core.runtime.status import Status
+from core.runtime.upkeep import Upkeep
 from core.runtime.worker import Worker
 
 LOOP_RESTART_SECONDS = 1.0
@@ -50,12 +53,15 @@ class Engine:
         self.status = Status(context)
         self.sealer = Sealer(context)
         self.digests = Digests(context)
+        self.upkeep = Upkeep(context)
+        self.reloading = reloading.Reloading(context)
 
     async def keep_definition(self) -> None:
         """Store the current definition under its hash, before any task can be bound to it; learn what is stopped."""
-        team = self.context.teams.current()
-        blob = PutBlob(hash=team.version, body=msgspec.json.encode(team))
-        await self.context.store.commit(Unit(changes=(blob, SetMeta(name="definition", value=team.version))))
+        drafts = self.context.drafts
+        edition = drafts.edition() if drafts is not None else Edition(team=self.context.teams.current())
+        await self.context.store.commit(Unit(changes=reloading.kept(edition)))
+        await reloading.keep_versions(self.context)
         self.context.stopped.update(await self.context.store.read.paused())
 
     async def run(self) -> None:
@@ -75,9 +81,12 @@ class Engine:
             "status": self.status.run,
             "sealer": self.sealer.run,
             "digests": self.digests.run,
+            "upkeep": self.upkeep.run,
             "files": self.dispatcher.files.run,
             "health": self._record_health,
         }
+        if self.context.drafts is not None:
+            loops["definition"] = self.reloading.run
         for name, platform in self.context.platforms.items():
             loops[f"platform {name}"] = lambda platform=platform: platform.run(self.intake)  # type: ignore[misc]
         for name, source in self.sources.items():

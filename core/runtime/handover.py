@@ -23,6 +23,8 @@ from core.runtime.looking import talk_began_ms
 __all__ = ["PREFIX", "Handed", "hand_back", "hand_over", "handed", "reason", "taken_over"]
 
 SAID_MAX = 50
+REPEATS_WITHIN_MS = 3_600_000
+"""Who asks the same again within an hour is not helped by the answers; who does so every Monday is."""
 LINE_MAX = 500
 
 
@@ -37,7 +39,7 @@ async def reason(context: Context, team: Team, event: Event, role: str, text: st
     role_triggers = team.roles[role].triggers
     if not role_triggers.repeats:
         return triggers.fired(role_triggers, text, ())
-    since_ms = await talk_began_ms(context, event.conversation.key)
+    since_ms = max(await talk_began_ms(context, event.conversation.key), event.at_ms - REPEATS_WITHIN_MS)
     said = await context.store.read.said(event.conversation, SAID_MAX, since_ms)
     before = [one.text for one in said if not one.by_agent]
     if isinstance(event, MessageReceived):
@@ -86,13 +88,18 @@ async def taken_over(
     await context.commit(plan)
 
 
-async def hand_back(context: Context, team: Team, event: Event, person: Person | None) -> None:
-    """The team answers there again. Approvers may say so, nobody else."""
-    now_ms, where = context.clock.now_ms(), event.conversation
+async def hand_back(context: Context, team: Team, event: Event, person: Person | None, place: str = "") -> None:
+    """The team answers there again: where it is said, or in the place that is named, as the inbox names it. Approvers
+    may say so, nobody else.
+    """
+    now_ms = context.clock.now_ms()
+    where = await _named(context, place.strip()) if place.strip() else event.conversation
     plan = context.plan(context.env(team))
     plan.guards.append(State(table=Table.EVENT, id=event.key, states=("new",)))
     plan.changes.append(CloseEvent(key=event.key, task=None))
-    if await handed(context, where) is None:
+    if where is None:
+        text, where = replies.no_handover(place), event.conversation
+    elif await handed(context, where) is None:
         text = replies.NOT_HANDED_OVER
     elif person is None or not person.may_approve:
         text = replies.NOT_YOURS
@@ -105,8 +112,18 @@ async def hand_back(context: Context, team: Team, event: Event, person: Person |
             plan.roots.add(root.id)
         plan.audit(where.key, event.key, "conversation.handed-back", principal=person.id, account=event.sender.account)
         text = replies.HANDED_BACK
-    plan.post(_line(event, where, text, now_ms))
+        if where != event.conversation:
+            plan.post(_line(event, where, text, now_ms))
+            text = replies.handed_back(where.key.rstrip("/"))
+    plan.post(_line(event, event.conversation, text, now_ms))
     await context.commit(plan)
+
+
+async def _named(context: Context, place: str) -> Conversation | None:
+    """The one conversation with a person whose name is this, or begins so."""
+    found = [name.removeprefix(PREFIX) for name, _ in await context.store.read.facts(f"{PREFIX}{place}")]
+    exact = [key for key in found if key.rstrip("/") == place.rstrip("/")] or found
+    return Conversation.of_key(exact[0]) if len(exact) == 1 else None
 
 
 def _line(event: Event, where: Conversation, text: str, now_ms: int) -> Post:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,6 +16,7 @@ from core.model.views import Inbox
 from core.ports import Reads
 from core.rules import inbox as rules
 from core.rules import replies, views
+from core.rules.audience import with_delegate
 from core.rules.inquiry import needs_of
 from core.rules.plan import showings
 from core.rules.text import human_duration, one_line
@@ -55,14 +58,24 @@ class Page:
         return "\n".join(lines)
 
 
-async def page(read: Reads, team: Team, wanted: rules.Wanted, person: str, limit: int = SHOWN_MAX) -> Page:
-    """A bounded number of reads, whatever is open."""
+async def page(
+    read: Reads,
+    team: Team,
+    wanted: rules.Wanted,
+    person: str,
+    limit: int = SHOWN_MAX,
+    stand_ins: Mapping[str, str] = MappingProxyType({}),
+) -> Page:
+    """A bounded number of reads, whatever is open. `stand_ins`: delegates by the absent, as `needs_of` has them."""
     mine = person if wanted.mine else ""
     found, total_n = await read.waiting(person=mine, overdue=wanted.overdue, tier=wanted.tier, limit=limit)
-    votes: dict[str, list[Vote]] = defaultdict(list)
-    for vote in await read.votes(tuple(inquiry.id for inquiry in found)):
-        votes[vote.inquiry].append(vote)
-    needs = tuple(needs_of(inquiry, tuple(votes[inquiry.id]), team) for inquiry in found)
+    if mine:
+        more = await _instead_of_others(read, team, wanted, person, limit, stand_ins)
+        more = {known: one for known, one in more.items() if known not in {inquiry.id for inquiry in found}}
+        merged = sorted((*found, *more.values()), key=lambda one: (one.created_at_ms, one.id))
+        found, total_n = tuple(merged[:limit]), total_n + len(more)
+    votes = await _votes_of(read, found)
+    needs = tuple(needs_of(inquiry, tuple(votes[inquiry.id]), team, stand_ins) for inquiry in found)
     whole = wanted == rules.Wanted() or wanted == rules.Wanted(mine=True)
     facts = await read.facts(PREFIX) if whole else ()
     handed = tuple(
@@ -70,6 +83,27 @@ async def page(read: Reads, team: Team, wanted: rules.Wanted, person: str, limit
     )
     oldest = tuple(sorted(handed, key=lambda one: one[1].at_ms)[:HANDED_MAX])
     return Page(inquiries=found, needs=needs, total_n=total_n, handed=oldest, handed_n=len(handed))
+
+
+async def _votes_of(read: Reads, found: tuple[Inquiry, ...]) -> dict[str, list[Vote]]:
+    votes: dict[str, list[Vote]] = defaultdict(list)
+    for vote in await read.votes(tuple(inquiry.id for inquiry in found)):
+        votes[vote.inquiry].append(vote)
+    return votes
+
+
+async def _instead_of_others(
+    read: Reads, team: Team, wanted: rules.Wanted, person: str, limit: int, stand_ins: Mapping[str, str]
+) -> dict[str, Inquiry]:
+    """What somebody away has not decided, and this person may in their place and has not. Of each of the absent the
+    oldest are looked at, as many as are shown.
+    """
+    found: dict[str, Inquiry] = {}
+    for absent in (one for one, delegate in stand_ins.items() if delegate == person):
+        theirs, _ = await read.waiting(person=absent, overdue=wanted.overdue, tier=wanted.tier, limit=limit)
+        found |= {one.id: one for one in theirs if with_delegate(one, team, (absent,), person) is not one}
+    votes = await _votes_of(read, tuple(found.values()))
+    return {known: one for known, one in found.items() if all(v.principal != person for v in votes[known])}
 
 
 def listed(person: str, shown: tuple[Inquiry, ...]) -> SetMeta:

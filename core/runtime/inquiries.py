@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from core.model.unit import (
 )
 from core.model.views import InquiryCard, Line, Post
 from core.model.work import Task
-from core.rules import auditing, notes, replies, views, words
+from core.rules import auditing, changing, notes, replies, views, words
 from core.rules import inquiry as rules
 from core.rules import plan as plans
 from core.rules.decisions import QUESTIONS
@@ -39,8 +39,9 @@ from core.rules.opening import asked_anew
 from core.rules.plan import Plan
 from core.rules.waiting import step_due_ms
 from core.runtime import reopening, verdicts
-from core.runtime.away import absences_of
+from core.runtime.away import absences_of, stand_ins
 from core.runtime.context import Context, log
+from core.runtime.directs import directs_of, where_asked
 from core.runtime.stale import StaleError
 from core.runtime.standing import DECIDES, OWNS, cast_in, look_again_ms, standing_of, standings_of
 
@@ -64,6 +65,7 @@ class Facts:
     task_alive: bool
     fingerprint_now: str | None
     standings: tuple[Standing, ...]
+    directs: Mapping[str, Conversation]
 
 
 async def apply(
@@ -93,8 +95,9 @@ async def apply(
         team = await context.team()
         alive = is_alive(row.inquiry, task)
         standings = await ask(row, team) if ask else ()
-        decision = decide(Facts(row, team, alive, fingerprint_now(context, row.inquiry), standings))
-        plan = context.plan(context.env(team))
+        directs = await directs_of(context, team, row.inquiry.conversation, row.inquiry.initiators)
+        decision = decide(Facts(row, team, alive, fingerprint_now(context, row.inquiry), standings, directs))
+        plan = context.plan(context.env(team, directs=directs, stand_ins=await stand_ins(context)))
         plan.guards.extend(guards)
         plan.changes.extend(changes)
         if reopening.reopens(row, decision) and not await reopening.reopen(context, plan, task, row):
@@ -129,6 +132,8 @@ def fingerprint_now(context: Context, inquiry: Inquiry) -> str | None:
     """Of the program an action would run, as it is now; None for what is no action."""
     if inquiry.action is None:
         return None
+    if changing.is_change(inquiry):
+        return context.drafts.edition().version if context.drafts is not None else None
     if inquiry.kind is Kind.POLICY:
         return context.laws.fingerprint() if context.laws is not None else None
     return context.fingerprint(inquiry.action.tool, inquiry.action.arguments)
@@ -165,7 +170,7 @@ def write(plan: Plan, row: InquiryRow, decision: Decision, by: tuple[str, str]) 
     if after.overdue and not before.overdue:
         after = _in_inbox(plan.team, after)
     if after.revision != before.revision:
-        after = asked_anew(after, plan.env.now_ms)
+        after = asked_anew(msgspec.structs.replace(after, places=plans.places_of(plan, after)), plan.env.now_ms)
     plan.guards.append(Version(table=Table.INQUIRY, id=before.id, version=before.version))
     plan.changes.append(PutInquiry(inquiry=after))
     if decision.vote is not None:
@@ -335,11 +340,13 @@ async def _tell_owners(context: Context, plan: Plan, inquiry: Inquiry) -> None:
 
 async def show_open(context: Context, platform: str, occasion: str) -> None:
     """Draw every active inquiry of a platform again: its screen is new (a terminal forgets), or was lost."""
-    plan = context.plan(context.env(await context.team()))
-    for inquiry in await context.store.read.inquiries():
-        row = await context.store.read.inquiry(inquiry.id)
-        if row is not None and row.inquiry.state.active:
-            plans.draw(plan, row.inquiry, row.votes, occasion, platform=platform)
+    plan = context.plan(context.env(await context.team(), stand_ins=await stand_ins(context)))
+    active = [one for one in await context.store.read.inquiries() if one.state.active]
+    votes: dict[InquiryId, list[Vote]] = {one.id: [] for one in active}
+    for vote in await context.store.read.votes(tuple(votes)):
+        votes[vote.inquiry].append(vote)
+    for inquiry in active:
+        plans.draw(plan, inquiry, tuple(votes[inquiry.id]), occasion, platform=platform)
     await context.commit(plan)
 
 
@@ -380,15 +387,16 @@ async def press(
         )
         if judged.comment is None or person is None:
             return judged
-        question = replies.asks_back(person.name, judged.comment)
-        return replace(rules.withdraw(row, question, person.id, now_ms), note=replies.ASKED_BACK)
+        told = replies.asks_back(person.name, judged.comment)
+        taken = rules.withdraw(row, words.asks_first(judged.comment), person.id, now_ms, told=told)
+        return replace(taken, note=replies.ASKED_BACK)
 
     async def ask(row: InquiryRow, team: Team) -> tuple[Standing, ...]:
         nonlocal away
         away = await absences_of(context, row.inquiry)
         if row.inquiry.kind in QUESTIONS:  # whoever may give work may answer, whatever a platform says
             return (Standing(principal=who, may_approve=person is not None, checked_at_ms=context.clock.now_ms()),)
-        where = pressed.conversation or row.inquiry.conversation
+        where = where_asked(context, row.inquiry, pressed.conversation or row.inquiry.conversation)
         ours = OWNS if pressed.verb is Verb.OVERRIDE else DECIDES
         own = await standing_of(context, team, who, pressed.account, where, ours)
         return (own, *await standings_of(context, team, row, who))

@@ -14,6 +14,7 @@ from core.rules import views
 from core.rules.inquiry import needs_of
 from core.rules.router import names_a_role
 from core.runtime.context import Context
+from core.runtime.replying import agreed_to
 
 THREADS_MAX = 200
 
@@ -46,7 +47,9 @@ class FrontDesk(StoreIntake, Intake):
         team, where = self._context.teams.current(), event.conversation
         if names_a_role(event.text, team) or f"{where.platform}:{where.channel}" in team.channels:
             return True
-        return bool(where.thread) and await self._context.store.read.talked(where)
+        if bool(where.thread) and await self._context.store.read.talked(where):
+            return True
+        return await agreed_to(self._context, team, event) is not None  # under a card that is in nobody's thread
 
     async def knows(self, account: str) -> bool:
         team = self._context.teams.current()

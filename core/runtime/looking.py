@@ -61,7 +61,7 @@ async def decisions(context: Context, team: Team, text: str) -> str:
     found = await read.decisions(what=tuple(text.split()), limit=DECISIONS_MAX)
     votes = await read.votes(tuple(inquiry.id for inquiry in found))
     lines = [history.told(one, [v for v in votes if v.inquiry == one.id], team, now_ms) for one in found]
-    return "\n".join(lines) or replies.NOTHING_DECIDED
+    return "\n".join(lines) or (replies.NOTHING_DECIDED if text.strip() else replies.NO_DECISIONS)
 
 
 def mute(event: Event, hours: str, now_ms: int) -> tuple[str, tuple[Change, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from core.model.events import CommandReceived, ControlPressed, Event, FormSubmitted
@@ -9,20 +11,22 @@ from core.model.ids import InquiryId, TaskId, post_of, short, task_of_event
 from core.model.inquiries import Evidence, Inquiry, Verb
 from core.model.signals import StopOrder
 from core.model.team import Json, Person, Team
-from core.model.unit import AddPost, Applied, Change, CloseEvent, Guard, Pause, SetMeta, State, Table
+from core.model.unit import AddPost, Applied, Change, CloseEvent, Guard, InquiryRow, Pause, SetMeta, State, Table
 from core.model.views import Line, Post, View
 from core.model.work import Begun, Task
 from core.rules import forms, notes, replies, views, words
 from core.rules import inquiry as rules
 from core.rules.commands import Always, Control, Decide, Link, Show, Usage, edited_paths
-from core.rules.inbox import Wanted, same_channel, wanted_of
+from core.rules.inbox import Wanted, wanted_of
 from core.rules.plan import begin
 from core.rules.router import Press as Pressed
 from core.rules.router import sender_of
 from core.rules.times import Wanted as Times
-from core.runtime import digests, holding, inbox, inquiries, linking, looking, receipts
+from core.runtime import adopting, digests, holding, inbox, inquiries, linking, looking, receipts
 from core.runtime.always import Then, proposing
+from core.runtime.away import stand_ins_at
 from core.runtime.context import Context, exhausted_scope
+from core.runtime.directs import is_here
 
 EDIT_FIELD = "edit"
 """An edit as JSON, where a platform's form cannot hold an input for each path; and on a command line."""
@@ -134,7 +138,7 @@ class Orders:
             await self._refuse(event, person, replies.UNKNOWN_BUTTON)
             return
         looks = verb is Verb.VIEW and _concerns(row.inquiry, person)
-        if not looks and not same_channel(delivery.conversation, event.conversation):
+        if not looks and not is_here(self._context, delivery.conversation, event.conversation, event.sender.account):
             await self._refuse(event, person, replies.UNKNOWN_BUTTON)
             return
         if not looks and delivery.conversation in row.inquiry.left:
@@ -257,7 +261,12 @@ class Orders:
 
     async def _view(self, event: Event, team: Team, person: Person | None, inquiry: Inquiry) -> None:
         """The whole of it; from now on they have seen it as it is."""
-        whole, account = whole_text(inquiry, team), event.sender.account
+        row = await self._context.store.read.inquiry(inquiry.id)
+        if row is None:
+            raise LookupError(inquiry.id)
+        now_ms = self._context.clock.now_ms()
+        instead = await stand_ins_at(self._context.store.read, now_ms)
+        whole, account = whole_text(row, team, now_ms, instead), event.sender.account
         if person is None:
             await self._privately(event, whole)
             return
@@ -284,6 +293,8 @@ class Orders:
             await self._say(event, replies.NOT_YOURS)
         elif order.what == "cancel":
             await self._cancel(event, person, task)
+        elif order.what == "adopt":
+            await adopting.adopt(self._context, event, person, task)
         else:
             await self._retry(event, team, person, task)
 
@@ -310,8 +321,9 @@ class Orders:
         if root is None or not root.phase.final:
             await self._say(event, replies.not_over(task.root))
             return
-        env = self._context.env(team, exhausted=exhausted)
         new_id = task_of_event(event.key)
+        team = self._context.teams.of(new_id)
+        env = self._context.env(team, exhausted=exhausted)
         role = root.role if root.role in team.roles else team.lead
         new = Task(
             id=new_id,
@@ -357,7 +369,12 @@ class Orders:
         line = Line(text=replies.stopped(name) if paused else replies.resumed(name))
         if not paused:
             await holding.going_on(self._context)
-        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id))
+        plan, who = (
+            self._context.plan(self._context.env(team)),
+            {"principal": person.id, "account": event.sender.account},
+        )
+        plan.audit(scope, event.key, "work.stopped" if paused else "work.resumed", **who)
+        await self.answer(event, line, Pause(scope=scope, paused=paused, by=person.id), *plan.changes)
 
     async def _find_task(self, event: Event, prefix: str) -> Task | None:
         ids = await self._context.store.read.task_ids(prefix) if prefix.startswith("t-") else ()
@@ -412,7 +429,8 @@ class Orders:
     async def _inbox(self, event: Event, team: Team, person: Person | None, subject: str) -> None:
         """What is shown here has been seen by who asked for it."""
         who, wanted = person.id if person else "", wanted_of(subject) or Wanted()
-        found, now_ms = await inbox.page(self._context.store.read, team, wanted, who), self._context.clock.now_ms()
+        read, now_ms = self._context.store.read, self._context.clock.now_ms()
+        found = await inbox.page(read, team, wanted, who, stand_ins=await stand_ins_at(read, now_ms))
         more: list[Change] = [inbox.listed(who, found.inquiries)]
         if below := found.below(now_ms):
             post_id = post_of("below", event.key)
@@ -434,8 +452,18 @@ def _concerns(inquiry: Inquiry, person: Person | None) -> bool:
     return person is not None and person.id in {*inquiry.initiators, *(p for s in inquiry.stages for p in s.eligible)}
 
 
-def whole_text(inquiry: Inquiry, team: Team) -> str:
-    """The whole action, however long, for who wants to see it before deciding."""
-    lines = [f"{field.name}: {field.shown}" for field in views.whole_of(inquiry)]
-    also = () if inquiry.state.final else (words.also(short(inquiry.id)),)
-    return "\n".join((views.title_of_inquiry(inquiry, team), *lines, *also))
+def whole_text(row: InquiryRow, team: Team, now_ms: int, stand_ins: Mapping[str, str]) -> str:
+    """The whole action, however long, and how things stand, for who wants to see it before deciding."""
+    inquiry, name = row.inquiry, short(row.inquiry.id)
+    needs = rules.needs_of(inquiry, row.votes, team, stand_ins)
+    card = views.inquiry_card(inquiry, team, row.votes, "", now_ms, needs=needs)
+    lines = [card.title, card.line, *(f"{field.name}: {field.shown}" for field in card.whole)]
+    lines.append(f'"{card.why}"' if card.why else "")
+    if inquiry.state.final:
+        lines.append(views.decided_card(inquiry, team, now_ms).headline)
+    else:
+        due = "" if inquiry.decide_by_ms is None else views.human_when(inquiry.decide_by_ms, now_ms, team.zone)
+        when = words.by_when(due, late=inquiry.overdue) if due else ""
+        lines.append(words.SEPARATOR.join(filter(None, (card.tier, when, card.needs))))
+        lines += [card.hint, words.decide_by(name, inquiry.verbs), words.also(name)]
+    return "\n".join(filter(None, lines))

@@ -14,7 +14,7 @@ from functools import partial
 
 import msgspec
 
-from core.model.errors import DeniedError, RetryableError, SignoffError
+from core.model.effects import CallModel, RunTool
 from core.model.ids import EffectId
 from core.model.inquiries import Attempt, AttemptState, Grant, GrantState
 from core.model.team import EffectClass, Team
@@ -41,31 +41,27 @@ from core.model.unit import (
     UseGrant,
 )
 from core.model.work import (
-    CallModel,
     Entry,
     Failure,
     Lost,
-    ModelFailed,
     Phase,
     Picture,
-    Replied,
     Returned,
-    RunTool,
     Settled,
     Task,
     ToolResult,
-    Usage,
 )
 from core.ports import Tool, UnknownOutcomeError, Workplace
-from core.rules import budget, feedback, replies
+from core.rules import feedback, replies
 from core.rules.actions import Act, act_of
 from core.rules.bounds import covers
 from core.rules.canonical import action_digest
-from core.rules.plan import MODEL_SECONDS_MAX
 from core.runtime import grants, inquiries, verdicts
 from core.runtime.context import Context, insist, log
 from core.runtime.deciding import StaleError, decide
-from core.runtime.requests import Requests, RequestTooLargeError
+from core.runtime.limits import Limits, NotYetError
+from core.runtime.requests import Requests
+from core.runtime.thinking import Thinker
 
 ATTEMPTS_MAX = 3
 BROKEN_WAIT_MS = 10_000
@@ -102,6 +98,8 @@ class Performer:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._requests = Requests(context.store.read)
+        self._thinker = Thinker(context, self._requests)
+        self._limits = Limits(context.clock)
         # Of what is being performed here. An effect taken over from a holder in this very process is there twice.
         self._stops: defaultdict[EffectId, _Stop] = defaultdict(_Stop)
         context.on_abort.append(self._abort)
@@ -119,6 +117,9 @@ class Performer:
             except StaleError as error:  # fenced off: another holder has it, and its outcome stands
                 log.info("effect.stale", effect=current.effect.id, why=str(error))
                 continue
+            except (NotYetError, grants.UnsureError) as error:
+                await self._requeue(current, error.wait_ms, unstarted=True)
+                continue
             except Exception:  # noqa: BLE001 - a bug of ours holds up one effect for a while, and nothing for ever (P5)
                 log.exception("effect.broke", effect=current.effect.id, task=current.task.id)
                 started = await self._give_back(current)
@@ -131,19 +132,23 @@ class Performer:
 
     async def _give_back(self, leased: LeasedEffect) -> list[AddEffect]:
         """Let it be tried again after a while; the last time its outcome is that there is none."""
-        effect, now_ms = leased.effect, self._context.clock.now_ms()
+        effect = leased.effect
         if leased.attempt_n < ATTEMPTS_MAX:
-            fence = Fence(table=Table.EFFECT, id=effect.id, fence=leased.fence)
-            later = RequeueEffect(id=effect.id, not_before_ms=now_ms + BROKEN_WAIT_MS * leased.attempt_n)
-            await insist(self._context, lambda: self._context.store.commit(Unit(guards=(fence,), changes=(later,))))
+            await self._requeue(leased, BROKEN_WAIT_MS * leased.attempt_n)
             return []
         if isinstance(effect, CallModel):
-            entry = self._model_failed(effect, feedback.ENGINE_BROKE, "")
+            entry = self._thinker.failed(effect, feedback.ENGINE_BROKE, "")
             changes: list[Change] = [Settle(id=effect.id, tokens=0, microusd=0)]
         else:
             entry, changes = self._lost(leased, effect)
         _task, started = await self._record(leased, entry, changes)
         return started
+
+    async def _requeue(self, leased: LeasedEffect, wait_ms: int, *, unstarted: bool = False) -> None:
+        fence = Fence(table=Table.EFFECT, id=leased.effect.id, fence=leased.fence)
+        not_before_ms = self._context.clock.now_ms() + wait_ms
+        later = RequeueEffect(id=leased.effect.id, not_before_ms=not_before_ms, unstarted=unstarted)
+        await insist(self._context, lambda: self._context.store.commit(Unit(guards=(fence,), changes=(later,))))
 
     async def _perform(self, leased: LeasedEffect) -> tuple[Task, list[AddEffect]]:
         team = await self._context.team(leased.task.definition)
@@ -152,7 +157,8 @@ class Performer:
             entry: Entry = Settled(at_ms=self._context.clock.now_ms(), effect=leased.effect.id)
             return await self._record(leased, entry, [Settle(id=leased.effect.id, tokens=0, microusd=0)])
         if isinstance(leased.effect, CallModel):
-            entry, changes = await self._call_model(leased, leased.effect, team)
+            stop = self._stops[leased.effect.id]
+            entry, changes = await self._thinker.call(leased.task, leased.effect, team, stop.by)
         else:
             entry, changes = await self._run_tool(leased, leased.effect, team)
         return await self._record(leased, entry, changes)
@@ -176,49 +182,21 @@ class Performer:
         self._requests.remember(new, leased.task, added)
         return new, plan.started
 
-    # --- Models -----------------------------------------------------------------------------------------------------
-
-    async def _call_model(self, leased: LeasedEffect, effect: CallModel, team: Team) -> tuple[Entry, list[Change]]:
-        context, task = self._context, leased.task
-        role, model = team.roles[task.role], team.model_of(task.role)
-        spent: Usage = Usage()
-        entry: Entry
-        try:
-            request = await self._requests.build(task, effect.id, team)
-            provider = context.models.get(model.provider)
-            if provider is None:
-                raise DeniedError(f"no model of {model.provider} is configured", "set its key, or another preset")
-            asking = asyncio.ensure_future(provider.reply(request))
-            self._stops[effect.id].by(asking.cancel)
-            async with asyncio.timeout(MODEL_SECONDS_MAX):
-                reply = await asking
-            spent = msgspec.structs.replace(reply.usage, cost_microusd=budget.cost(reply.usage, model))
-            entry = Replied(
-                at_ms=context.clock.now_ms(), effect=effect.id, reply=msgspec.structs.replace(reply, usage=spent)
-            )
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            entry = Settled(at_ms=context.clock.now_ms(), effect=effect.id)
-        except TimeoutError:
-            entry = self._model_failed(effect, f"the model did not answer in {MODEL_SECONDS_MAX} s", "")
-        except RequestTooLargeError as error:
-            entry = self._model_failed(effect, str(error), "Ask for a smaller step, or raise budget.call.input.")
-        except SignoffError as error:
-            log.warning("model.failed", task=task.id, role=role.id, effect=effect.id, error=str(error))
-            why = "" if isinstance(error, RetryableError) else error.remedy
-            entry = self._model_failed(effect, error.what, why)
-        settle = Settle(id=effect.id, tokens=spent.tokens, microusd=spent.cost_microusd)
-        return entry, [settle]
-
-    def _model_failed(self, effect: CallModel, why: str, recovery: str) -> Entry:
-        failure = Failure(what=feedback.MODEL_FAILED, why=why, recovery=recovery or feedback.ASK_AGAIN)
-        return ModelFailed(at_ms=self._context.clock.now_ms(), effect=effect.id, failure=failure)
-
     # --- Tools ------------------------------------------------------------------------------------------------------
 
     async def _run_tool(self, leased: LeasedEffect, effect: RunTool, team: Team) -> tuple[Entry, list[Change]]:
+        """Within the limits of its tool. Raises NotYetError."""
+        spec = team.spec(leased.task.role, effect.tool)
+        touched = leased.again or leased.attempt_n > 1
+        if spec is None or touched:  # what has begun goes on
+            return await self._run_now(leased, effect, team)
+        self._limits.begin(spec)
+        try:
+            return await self._run_now(leased, effect, team)
+        finally:
+            self._limits.end(spec)
+
+    async def _run_now(self, leased: LeasedEffect, effect: RunTool, team: Team) -> tuple[Entry, list[Change]]:
         context = self._context
         tool = context.tools(team).get(effect.tool)
         if tool is None:
@@ -237,6 +215,11 @@ class Performer:
             task=leased.task.id,
             attempt=effect.id,
             seconds_max=effect.seconds_max,
+            root=leased.task.root,
+            conversation=leased.task.conversation,
+            asked_by=leased.task.initiators,
+            untrusted=leased.task.untrusted,
+            reach=team.roles[leased.task.role].reach,
             again=again,
         )
         try:
@@ -246,6 +229,8 @@ class Performer:
                 await _cancel(tool, effect.id)  # what has not started will not; what has, ends
             began_ms = context.clock.monotonic_ms()
             result = await self._run_bounded(tool, effect, place)
+            if (spec := team.spec(leased.task.role, effect.tool)) is not None and spec.untrusted:
+                result = msgspec.structs.replace(result, untrusted=True)
         except UnknownOutcomeError:
             return self._lost(leased, effect)
         entry, changes = self._returned(effect, result, leased)
@@ -326,7 +311,7 @@ class Performer:
         working = State(table=Table.TASK, id=task.id, states=(Phase.WORKING.value,))
         for _ in range(USES_MAX):
             row = await context.store.read.inquiry(grant.inquiry)
-            now = await grants.standing(context, grant.inquiry)
+            now = await grants.usable(context, grant.inquiry)
             if row is None or row.inquiry.root != task.root or now is None or now.id != grant.id:
                 return feedback.GRANT_GONE
             if not covers(now, task.role, act, context.clock.now_ms()):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from core.model.events import MessageReceived
+from core.model.events import Conversation, MessageReceived
 from core.model.inquiries import Inquiry, Kind
 from core.model.team import Team
-from core.rules.inbox import same_channel
 from core.rules.plan import showings
 from core.runtime.context import Context
+from core.runtime.directs import is_here
 
 _YES: Final = re.compile(r"\s*yes\s*[.!]?\s*", re.IGNORECASE)
 
@@ -22,7 +22,7 @@ async def agreed_to(context: Context, team: Team, event: MessageReceived) -> tup
     if not team.policy.yes_counts or event.reply_to is None or not _YES.fullmatch(event.text):
         return None
     for inquiry in await context.store.read.inquiries():
-        here = any(same_channel(one.conversation, event.conversation) for one in showings(inquiry))
+        here = any(_is_here(context, one.conversation, event) for one in showings(inquiry))
         if inquiry.kind is not Kind.APPROVAL or not here:
             continue
         row = await context.store.read.inquiry(inquiry.id)
@@ -30,12 +30,16 @@ async def agreed_to(context: Context, team: Team, event: MessageReceived) -> tup
             d.revision
             for d in (row.deliveries if row else ())
             if is_receipt_of(d.receipt, event.reply_to)
-            and same_channel(d.conversation, event.conversation)
+            and _is_here(context, d.conversation, event)
             and d.conversation not in inquiry.left
         ]
         if revisions:
             return inquiry, max(revisions)
     return None
+
+
+def _is_here(context: Context, shown: Conversation, event: MessageReceived) -> bool:
+    return is_here(context, shown, event.conversation, event.sender.account)
 
 
 def is_receipt_of(receipt: str, message: str) -> bool:

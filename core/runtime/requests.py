@@ -11,8 +11,10 @@ import msgspec
 from core.model.ids import EffectId, TaskId
 from core.model.team import Team
 from core.model.unit import AddEntry
-from core.model.work import Entry, Returned, Task
+from core.model.work import Begun, Entry, Returned, Summarised, Task
 from core.ports import Message, ModelRequest, Part, Reads
+from core.rules import compaction, finding
+from core.rules.fences import fenced
 from core.rules.transcript import NO_LONGER, NOT_KEPT, PICTURES_MAX, Transcript, Turn
 
 KEPT_MAX = 256
@@ -37,6 +39,8 @@ class _Kept:
     def read(self, n: int, entry: Entry) -> None:
         self.transcript.read(n, entry)
         self.next_n = n + 1
+        if isinstance(entry, Summarised):
+            self.messages.clear()  # closed turns have changed
         self.messages.extend(_message(turn) for turn in self.transcript.turns[len(self.messages) :])
 
 
@@ -56,7 +60,7 @@ class Requests:
         request = ModelRequest(
             model=team.model_of(task.role),
             system=(Part(text=role.prompt),),
-            tools=role.specs,
+            tools=finding.shown(role.specs, task.found),
             messages=messages,
             output_tokens_max=min(role.budget.call_output_tokens_max, team.model_of(task.role).output_tokens_max),
             role=role.id,
@@ -73,6 +77,26 @@ class Requests:
             shown = tuple([await self._shown(message) for message in messages])
             request = msgspec.structs.replace(request, messages=shown)
         return request
+
+    async def folding(self, task: Task) -> tuple[tuple[Turn, ...], Begun | None]:
+        """What a summary would take the place of, and what the task began with."""
+        transcript = (await self._read(task)).transcript
+        return transcript.folding(), transcript.begun
+
+    def summary(self, task: Task, team: Team, text: str) -> ModelRequest:
+        """The request for a summary of this text. It has no tools and none of the role's rules: nothing can come of it
+        but text.
+        """
+        model = team.model_of(task.role)
+        return ModelRequest(
+            model=model,
+            system=(Part(text=compaction.ORDER),),
+            tools=(),
+            messages=(Message(role="user", text=fenced("so_far", text)),),
+            output_tokens_max=min(compaction.SUMMARY_TOKENS_MAX, model.output_tokens_max),
+            role=task.role,
+            task=task.id,
+        )
 
     def remember(self, new: Task, before: Task, added: Sequence[AddEntry]) -> None:
         """Note what a step has just appended, if what is kept goes exactly as far as the state it followed."""
@@ -125,5 +149,5 @@ def _trimmed(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _message(turn: Turn) -> Message:
     if turn.by_agent:
-        return Message(role="assistant", text=turn.text, uses=turn.uses)
+        return Message(role="assistant", text=turn.text, uses=turn.uses, verbatim=turn.verbatim)
     return Message(role="user", text=turn.text, results=turn.results, pictures=turn.pictures)

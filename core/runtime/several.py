@@ -16,10 +16,12 @@ from core.rules.decisions import Decision, Press
 from core.rules.inquiry import press as judge
 from core.rules.plan import Plan
 from core.rules.several import Judged, Together, together, unseen
+from core.rules.step import Env
 from core.runtime import inquiries
-from core.runtime.away import absences_of
+from core.runtime.away import absences_of, stand_ins
 from core.runtime.context import Context
 from core.runtime.deciding import StaleError
+from core.runtime.directs import directs_of, is_private, private_place, where_asked
 from core.runtime.standing import standing_of, standings_of
 
 
@@ -64,7 +66,8 @@ class Several:
         revision = await self._seen(row)
         if not row.inquiry.state.final and (why := unseen(row.inquiry, revision)):
             return Judged(row=row, decision=Decision(inquiry=row.inquiry, note=why))
-        own = await standing_of(context, team, self._who, event.sender.account, event.conversation)
+        where = where_asked(context, row.inquiry, event.conversation)
+        own = await standing_of(context, team, self._who, event.sender.account, where)
         others = await standings_of(context, team, row, self._who)
         task = await read.task(row.inquiry.task)
         decision = judge(
@@ -99,11 +102,14 @@ class Several:
         kept = await read.meta(rules.viewed_name(inquiry.id, self._who))
         listing = await read.meta(rules.listed_name(self._who))
         listed_then = msgspec.json.decode(listing, type=dict[str, int]) if listing else {}
-        return rules.revision_seen(row, self._event.conversation, int(kept or 0), listed_then)
+        where, account = self._event.conversation, self._event.sender.account
+        private = private_place(self._context, account) if is_private(self._context, where) else None
+        return max(rules.revision_seen(row, one, int(kept or 0), listed_then) for one in {where, private or where})
 
     async def _commit(self, team: Team, judged: list[Judged], decided: Together) -> bool:
         """False: somebody was faster, judge again. Raises StaleError when the event is dealt with already."""
-        plan = self._plan(team)
+        directs = await directs_of(self._context, team, self._event.conversation, ())
+        plan = self._plan(self._context.env(team, directs=directs, stand_ins=await stand_ins(self._context)))
         by = (self._who, self._event.sender.account)
         whys = {inquiry.id: why for inquiry, why in decided.refused}
         for one in judged if whys else ():
@@ -128,12 +134,12 @@ class Several:
         return False
 
     async def _answer(self, text: str) -> None:
-        plan = self._plan(await self._context.team())
+        plan = self._plan(self._context.env(await self._context.team()))
         inquiries.note(plan, text, self._event.conversation, self._event.key, to=self._event.sender.account)
         await self._context.commit(plan)
 
-    def _plan(self, team: Team) -> Plan:
-        plan = self._context.plan(self._context.env(team))
+    def _plan(self, env: Env) -> Plan:
+        plan = self._context.plan(env)
         plan.guards.append(State(table=Table.EVENT, id=self._event.key, states=("new",)))
         plan.changes.append(CloseEvent(key=self._event.key, task=None))
         return plan

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from core.model.errors import SignoffError
 from core.model.events import Conversation
-from core.model.inquiries import Inquiry, Vote
+from core.model.inquiries import Inquiry, Label, Vote
 from core.model.team import Team
 from core.model.unit import InquiryRow
 from core.rules.decisions import QUESTIONS, STANDING_MS_MAX, Standing
 from core.runtime.context import Context, log
+from core.runtime.directs import where_asked
 
 ROLES_SECONDS_MAX = 2.0
 AGAIN_MS = 60_000
@@ -50,10 +51,20 @@ async def standings_of(context: Context, team: Team, row: InquiryRow, presser: s
     """Those of everybody whose vote may count in this decision, but for the presser's: only where a platform has a say
     in it, or had, for the definition is looked at whenever votes are counted.
     """
+    ours = OWNS if row.inquiry.label is Label.OVERRIDE else DECIDES
     votes = [vote for vote in row.votes if vote.principal != presser and _has_a_say(team, row.inquiry, vote)]
     async with asyncio.TaskGroup() as group:
         asked = [
-            group.create_task(standing_of(context, team, v.principal, v.account, cast_in(row.inquiry, v)))
+            group.create_task(
+                standing_of(
+                    context,
+                    team,
+                    v.principal,
+                    v.account,
+                    where_asked(context, row.inquiry, cast_in(row.inquiry, v)),
+                    ours,
+                )
+            )
             for v in votes
         ]
     return tuple(one.result() for one in asked)

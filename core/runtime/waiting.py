@@ -10,7 +10,7 @@ from core.rules import plan as plans
 from core.rules import views, waiting, words
 from core.rules.inquiry import Decision, Standing
 from core.rules.plan import Plan
-from core.runtime.away import absences_of
+from core.runtime.away import absences_of, stand_ins
 from core.runtime.context import Context
 from core.runtime.inquiries import Facts, apply
 
@@ -37,8 +37,10 @@ async def remind(context: Context, errand: Remind, guards: tuple[Guard, ...], ch
             return
         inquiry = decision.inquiry
         if found.people:
-            text = words.still_waiting(views.names_of(plan.team, found.people), _named(plan, row))
-            plans.tell(plan, inquiry, row.deliveries, text, "remind", inquiry.reminded_n)
+            text = words.still_waiting(views.names_of(plan.team, found.people, found.stands_for), _named(plan, row))
+            directs = plan.env.directs
+            others = {place for who, place in directs.items() if who not in found.people}
+            plans.tell(plan, inquiry, row.deliveries, text, "remind", inquiry.reminded_n, spared=others)
         plans.remind_at(plan, inquiry, found.due_ms)
 
     await apply(context, errand.inquiry, decide, ask=ask, guards=guards, changes=changes, then=then)
@@ -47,12 +49,13 @@ async def remind(context: Context, errand: Remind, guards: tuple[Guard, ...], ch
 async def escalate(context: Context, errand: Escalate, guards: tuple[Guard, ...], changes: tuple[Change, ...]) -> None:
     """Ask others; of all steps that were missed, only the newest is said."""
     found: waiting.Escalated | None = None
+    away = await stand_ins(context)
 
     def decide(facts: Facts) -> Decision:
         nonlocal found
         if facts.row.inquiry.revision != errand.revision:
             return Decision(inquiry=facts.row.inquiry)
-        found = waiting.escalate(facts.row, facts.team, context.clock.now_ms())
+        found = waiting.escalate(facts.row, facts.team, context.clock.now_ms(), facts.directs, away)
         return found.decision
 
     def then(plan: Plan, row: InquiryRow, decision: Decision) -> None:

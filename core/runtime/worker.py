@@ -40,7 +40,8 @@ class Worker:
             return ()
         team = await self._context.team()
         caps = {role.id: role.concurrency_max for role in team.roles.values()}
-        claim = ClaimEffects(n=free, holder=self._context.holder, lease_ms=LEASE_MS, caps=caps)
+        batches = {role.id: role.batch_max for role in team.roles.values()}
+        claim = ClaimEffects(n=free, holder=self._context.holder, lease_ms=LEASE_MS, caps=caps, batches=batches)
         return await self._context.store.claim_effects(claim)
 
     async def _perform(self, leased: LeasedEffect) -> None:

@@ -1,8 +1,8 @@
 """Run the cases everywhere, and print case x place.
 
 A cell has how many tests passed, and after the bar how many broke a precondition to show that the case can fail; or the
-letter of the reason why it is empty. Exits 1 if a test fails, if a case of the engine never shows that it can fail, and
-if a case has neither a test nor a reason.
+letter of the reason why it is empty. Exits 1 if a test fails, if a case does not show in every place that it can fail
+there, and if it has neither a test nor a reason.
 """
 
 from __future__ import annotations
@@ -45,20 +45,29 @@ def table(came: list[Came]) -> int:
             cells.append(_cell(case, place, here, letters))
             wrong += [f"case_{case:02} on {place}: {why}" for why in _wrong(case, place, here)]
         print(f"{case:>2} {title:<43}" + "".join(f"{cell:<10}" for cell in cells))
+    totals = ["|".join(str(n) for n in _counts(one for one in came if one.place == place)) for place in PLACES]
+    print(f"{'tests':<46}" + "".join(f"{total:<10}" for total in totals))
     print("\nEmpty cells:", *(f"{letter}  {why}" for why, letter in letters.items()), sep="\n  ")
-    print("\nOpen:", *(f"{case:>2} {why}" for case, why in sorted((PENDING | GAPS).items())), sep="\n  ")
+    if PENDING | GAPS:
+        print("\nOpen:", *(f"{case:>2} {why}" for case, why in sorted((PENDING | GAPS).items())), sep="\n  ")
     if wrong:
         print("\nWrong:", *wrong, sep="\n  ")
     return 1 if wrong else 0
 
 
 def _cell(case: int, place: str, here: Iterable[Came], letters: dict[str, str]) -> str:
-    held, broken = [one for one in here if not one.otherwise], [one for one in here if one.otherwise]
-    if held or broken:
-        failed = "" if all(one.passed for one in (*held, *broken)) else " FAIL"
-        return f"{len(held)}" + (f"|{len(broken)}" if broken else "") + failed
+    here = tuple(here)
+    if here:
+        held_n, broken_n = _counts(here)
+        return f"{held_n}" + (f"|{broken_n}" if broken_n else "") + ("" if all(one.passed for one in here) else " FAIL")
     why = why_empty(case, place)
     return letters.setdefault(why, chr(ord("a") + len(letters))) if why else "?"
+
+
+def _counts(here: Iterable[Came]) -> tuple[int, int]:
+    """Tests that it holds, and tests that it can fail."""
+    broken = [one.otherwise for one in here]
+    return broken.count(False), broken.count(True)
 
 
 def _wrong(case: int, place: str, here: list[Came]) -> Iterable[str]:
@@ -69,7 +78,7 @@ def _wrong(case: int, place: str, here: list[Came]) -> Iterable[str]:
             yield "neither a test nor a reason"
         return
     yield from (f"{one.test} failed" for one in here if not one.passed)
-    if place == "engine" and not any(one.otherwise for one in here):
+    if not why_empty(case, place) and not any(one.otherwise for one in here):
         yield "nothing shows that it can fail"
 
 

@@ -1,7 +1,7 @@
 """A pytest plugin: what every test of a case came to, a line each, in the file named by SIGNOFF_CASES.
 
 A test is of the case in its name (`test_case_07_...`), or of those in its marks (`@pytest.mark.case(7)`). Its place is
-the adapter it runs on, `console` if its name says so, or else the engine.
+the room or the adapter it runs in, `console` if its name says so, or else the engine.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def pytest_runtest_makereport(item, call):
 def _write(item, *, passed):
     named = _NAMED.match(item.name)
     kind = named[2] if named else None
-    adapter = item.callspec.params.get("adapter") if hasattr(item, "callspec") else None
-    place = adapter or ("console" if kind == "console_" else "engine")
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    place = given.get("place") or given.get("adapter") or ("console" if kind == "console_" else "engine")
     with Path(os.environ[RECORD]).open("ab") as lines:
         for n in {mark.args[0] for mark in item.iter_markers("case")}:
             came = Came(case=n, place=place, test=item.name, passed=passed, otherwise=kind == "otherwise_")

@@ -170,9 +170,11 @@ async def test_case_27_console_no_line_of_it_moves_the_cursor_and_v_shows_all() 
 # --- 28, 29: defaults, secrets ----------------------------------------------------------------------------------------
 
 
+DEFAULTS = {"copies": {"type": "integer", "default": 3}, "urgent": {"type": "boolean", "default": False}}
+
+
 async def defaulted() -> Table:
-    spec = mail_tool({"copies": {"type": "integer", "default": 3}, "urgent": {"type": "boolean", "default": False}})
-    return await asking(with_tool(office(), spec))
+    return await asking(with_tool(office(), mail_tool(DEFAULTS)))
 
 
 async def test_case_28_default_arguments_are_shown_too() -> None:
@@ -184,10 +186,10 @@ async def test_case_28_default_arguments_are_shown_too() -> None:
     assert sent_to(table) == [{"to": "all", "copies": 3, "urgent": False}]
 
 
-async def test_case_28_otherwise_the_default_is_another_by_now() -> None:
-    """What was shown is what was bound: with another default it is another action."""
+async def test_case_28_otherwise_there_is_another_default_by_now() -> None:
+    """What was shown is what was bound: with a default more it is another action."""
     table = await defaulted()
-    await redefine(table, with_tool(office(), mail_tool({"copies": {"type": "integer", "default": 300}})))
+    await redefine(table, with_tool(office(), mail_tool({**DEFAULTS, "bcc": {"type": "string", "default": "eve"}})))
     assert await click(table, "bob") == notes.ACTION_CHANGED
     assert ran(table) == 0
 
@@ -285,11 +287,16 @@ async def granted(arguments: dict[str, Any]) -> Table:
     table = await asking()
     await table.order("/stop ops")
     await click(table, "bob")
+    tampered(table, arguments)
+    await table.order("/resume ops")
+    return table
+
+
+def tampered(table: Table, arguments: dict[str, Any]) -> None:
+    """Somebody wrote into the database what the effect that has a grant is to do."""
     effects = table.store.inner._tables.effects
     (row,) = [row for row in effects.values() if getattr(row.effect, "grant", None)]
     effects[row.effect.id] = replace(row, effect=msgspec.structs.replace(row.effect, arguments=arguments))
-    await table.order("/resume ops")
-    return table
 
 
 async def test_case_31_a_grant_is_for_its_own_arguments() -> None:

@@ -442,7 +442,7 @@ async def test_case_13_console_a_decided_card_has_no_letters() -> None:
     assert "[a] Approve" in before
     await overdue_and_denied(table)
     after = drawn(decided(table)[-1])
-    assert after.splitlines()[1].startswith("Denied by deadline")
+    assert after.splitlines()[1].startswith("Denied by the deadline at ")
     assert "[" not in after
     assert ran(table) == 0
 

@@ -109,9 +109,8 @@ async def test_case_36_otherwise_an_attempt_is_forgotten_and_it_runs_twice(monke
     assert world.executions("deploy") == 2
 
 
-async def resumed_twice(*forgotten: type) -> Table:
+def resume_twice(table: Table, *forgotten: type) -> None:
     """Just before a worker uses the grant, another one takes over all there is, and performs it."""
-    table = await asking()
     loosen(table, *forgotten)
 
     async def another(unit: u.Unit) -> bool:
@@ -125,6 +124,14 @@ async def resumed_twice(*forgotten: type) -> Table:
         return True
 
     table.store.meanwhile = another
+
+
+UNFENCED = (u.Fence, u.State, u.PutAttempt, u.MoveGrant, u.MoveAttempt)
+
+
+async def resumed_twice(*forgotten: type) -> Table:
+    table = await asking()
+    resume_twice(table, *forgotten)
     await click(table, "bob")
     return table
 
@@ -134,7 +141,7 @@ async def test_case_37_two_workers_resume_and_one_runs_it() -> None:
 
 
 async def test_case_37_otherwise_nothing_fences_the_first_off_and_no_attempt_is_kept() -> None:
-    assert ran(await resumed_twice(u.Fence, u.State, u.PutAttempt, u.MoveGrant, u.MoveAttempt)) == 2
+    assert ran(await resumed_twice(*UNFENCED)) == 2
 
 
 # --- 38, 39: clocks and platforms -----------------------------------------------------------------------------------
@@ -382,16 +389,16 @@ async def test_case_44_a_row_that_cannot_be_read_approves_nothing(tmp_path) -> N
     await table.store.inner.close()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"digest": "v1:0"},
-        {"stages": ()},
-        {"state": InquiryState.APPROVED},
-        {"state": InquiryState.APPROVED, "resolution": None, "revision": 2},
-    ],
-    ids=str,
+UNDECIDED: tuple[dict[str, Any], ...] = (
+    {"digest": "v1:0"},
+    {"stages": ()},
+    {"state": InquiryState.APPROVED},
+    {"state": InquiryState.APPROVED, "resolution": None, "revision": 2},
 )
+"""What somebody wrote into a row."""
+
+
+@pytest.mark.parametrize("change", UNDECIDED, ids=str)
 async def test_case_44_a_row_that_says_what_nobody_decided_runs_nothing(change: dict[str, Any]) -> None:
     table = await asking(expect=("event.failed",))
     await change_row(table, lambda asked: msgspec.structs.replace(asked, **change))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from core.model import unit as u
+from core.model.effects import CallModel
 from core.model.events import Conversation, MessageReceived, Sender
 from core.model.ids import CallId, EffectId, GrantId, InquiryId, PostId, SignalId, TaskId
 from core.model.inquiries import Delivery, Evidence, Grant, Inquiry, InquiryState, Kind, Resolution, Stage, Verb, Vote
+from core.model.memory import Layer, Memory, Place, Scope, Secrecy, private
 from core.model.signals import Deadline, Signal
 from core.model.views import Answer, Line, Post
-from core.model.work import Brief, CallModel, Heard, Phase, Task
+from core.model.work import Brief, Heard, Phase, Task
 
 HERE = Conversation(platform="console", account="a", channel="c")
 THERE = Conversation(platform="telegram", account="b", channel="d")
@@ -125,6 +127,17 @@ def signal(name="s-1", *, due_at_ms=0, of="t-1"):
 
 def audit(name="a-1"):
     return u.Audit(id=name, at_ms=1, what="x", subject="y", detail={"n": 1})
+
+
+DEV = private("dev")
+TEAM = Place(scope=Scope.TEAM, owner="engineering")
+
+
+def memory(name="m-1", text="Deploys are on Tuesdays", *, place=DEV, layer=Layer.FACT, people=(), at_ms=1, **more):
+    return Memory(id=name, place=place, text=text, at_ms=at_ms, by="dev", layer=layer, people=people, **more)
+
+
+CLEARED = tuple(Secrecy)
 
 
 def claim(n=10, lease_ms=1000, holder="w", **caps):

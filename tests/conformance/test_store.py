@@ -22,8 +22,10 @@ from core.model.inquiries import (
     InquiryState,
     Verb,
 )
+from core.model.memory import BOARD, Layer, Secrecy
 from core.model.team import AccountLink, EffectClass, Tier
 from core.model.work import Failure, Phase
+from core.rules.remembering import words_of
 from tests.conformance import store_cases as make
 from tests.conformance.store_cases import HERE, THERE
 
@@ -141,6 +143,7 @@ async def test_state(do, ok):
             "reserved",
         ),
         u.Table.POST: (u.AddPost(post=make.post("x")), "queued"),
+        u.Table.MEMORY: (u.PutMemory(memory=make.memory("x")), "live"),
     }
     assert set(rows) == set(u.Table)
     for table, (change, state) in rows.items():
@@ -608,6 +611,15 @@ async def test_effects_are_leased_oldest_first_within_the_cap_of_their_role(ok, 
     assert await store.claim_effects(make.claim(ceo=0, dev=0)) == ()
 
 
+async def test_of_one_role_no_more_are_leased_at_a_time_than_its_batch(ok, store):
+    await ok(u.PutTask(task=make.task()))
+    for n in range(3):
+        await ok(make.add_effect(f"c{n}"), make.add_effect(f"d{n}", role="dev"))
+    claim = msgspec.structs.replace(make.claim(ceo=9, dev=9), batches={"ceo": 2})
+    assert [one.effect.id for one in await store.claim_effects(claim)] == ["c0", "d0", "c1", "d1", "d2"]
+    assert [one.effect.id for one in await store.claim_effects(claim)] == ["c2"]
+
+
 async def test_a_directly_started_effect_counts_against_the_cap(ok, store):
     await ok(u.PutTask(task=make.task()), make.add_effect("s", holder="me", lease_ms=1000), make.add_effect("q"))
     assert await store.claim_effects(make.claim()) == ()
@@ -826,3 +838,107 @@ async def test_results_survive_the_way_to_the_disk(ok, store):
     whole = make.task(phase=Phase.FAILED, result=result, thinking="e", denied=("a", "b"))
     await ok(u.PutTask(task=whole))
     assert await store.read.task("t-1") == whole
+
+
+# --- What is remembered ---------------------------------------------------------------------------------------------
+
+
+def ids(found):
+    return [one.id for one in found]
+
+
+@case(u.PutMemory)
+async def test_what_is_remembered_is_there_until_it_runs_out(ok, store, clock):
+    note = make.memory("m-2", "A note of today", at_ms=2, expires_at_ms=clock.at_ms + 10)
+    await ok(u.PutMemory(memory=make.memory("m-1")), u.PutMemory(memory=note))
+    await ok(u.PutMemory(memory=make.memory("m-1", "other words")))  # known: nothing changes
+    await ok(u.PutMemory(memory=make.memory("m-3", place=make.TEAM)))
+    assert await store.read.memories((make.DEV,)) == (note, make.memory("m-1"))
+    assert ids(await store.read.memories((make.DEV, make.TEAM), 2)) == ["m-2", "m-3"]
+    assert await store.read.memories(()) == ()
+    assert ids(await store.read.memories_like("m-")) == ["m-1", "m-2", "m-3"]
+    assert await store.read.memories_like("x") == ()
+    clock.at_ms += 10
+    assert ids(await store.read.memories((make.DEV,))) == ["m-1"]
+    assert await store.read.memories_spent(0, 9) == ("m-2",)
+
+
+async def test_what_a_task_is_shown_when_it_begins(ok, store, clock):
+    for n in range(4):
+        await ok(u.PutMemory(memory=make.memory(f"m-{n}", at_ms=n)))
+    await ok(u.PutMemory(memory=make.memory("m-p", layer=Layer.PRINCIPLE, reason="r")))
+    await ok(u.PutMemory(memory=make.memory("m-k", layer=Layer.KEPT, at_ms=9)))
+    await ok(u.PutMemory(memory=make.memory("m-u", untrusted=True, at_ms=9)))
+    await ok(u.PutMemory(memory=make.memory("m-s", secrecy=Secrecy.PERSONAL, at_ms=9)))
+    await ok(u.PutMemory(memory=make.memory("m-old", place=BOARD, at_ms=50)))
+    await ok(u.PutMemory(memory=make.memory("m-new", place=BOARD, at_ms=60)))
+    here, cleared = (make.DEV, BOARD), (Secrecy.PUBLIC, Secrecy.INTERNAL)
+    found = await store.read.memory_view(here, cleared, 3, 60)
+    assert ids(found) == ["m-new", "m-3", "m-2", "m-p", "m-k"]
+    assert ids(await store.read.memory_view(here, cleared, 1, 60, 1)) == ["m-new", "m-p"]
+    assert "m-s" in ids(await store.read.memory_view(here, make.CLEARED, 9, 60))
+
+
+async def test_what_is_remembered_is_found_by_its_words(ok, store, clock):
+    texts = {
+        "m-1": "The café opens on Tuesday",
+        "m-2": "Deploy the landing page on TUESDAY",
+        "m-3": "Straße and run_command",
+        "m-4": "東京 is the host",
+    }
+    for name, text in texts.items():
+        await ok(u.PutMemory(memory=make.memory(name, text)))
+    await ok(u.PutMemory(memory=make.memory("m-5", "Tuesday of the team", place=make.TEAM)))
+    await ok(u.PutMemory(memory=make.memory("m-6", "Tuesday, Ana", secrecy=Secrecy.PERSONAL)))
+    await ok(u.PutMemory(memory=make.memory("m-7", "Tuesday once", expires_at_ms=clock.at_ms)))
+
+    async def found(words, places=(make.DEV,), classes=(Secrecy.INTERNAL,), n=9):
+        return ids(await store.read.memories_found(words_of(words), places, classes, n))
+
+    assert await found("tuesday") == ["m-2", "m-1"]
+    assert await found("Tuesday", n=1) == ["m-2"]
+    assert await found("CAFE tuesday") == ["m-1"]
+    assert await found("deploy cafe") == ["m-2", "m-1"]  # nothing has both: whatever has one
+    assert await found("the cafe opens deploy") == ["m-1", "m-2", "m-4"]  # the most first
+    assert await found("when does the café open, on which Tuesday") == ["m-1", "m-2", "m-4"]
+    assert await found("strasse") == ["m-3"]
+    assert await found("command") == ["m-3"]
+    assert await found("京") == ["m-4"]
+    assert await found("tuesday", (make.DEV, make.TEAM)) == ["m-5", "m-2", "m-1"]
+    assert await found("tuesday", classes=make.CLEARED) == ["m-6", "m-2", "m-1"]
+    assert await found("tuesday", ()) == []
+    assert await found("") == []
+    assert await found('NEAR("tuesday"') == ["m-2", "m-1"]  # words, whatever they would mean to an index
+
+
+@case(u.SupersedeMemory)
+async def test_what_is_superseded_is_kept_and_found_no_more(do, ok, store):
+    await ok(u.PutMemory(memory=make.memory("m-1")), u.PutMemory(memory=make.memory("m-2", "On Wednesdays")))
+    live = u.State(table=u.Table.MEMORY, id="m-1", states=("live",))
+    await ok(u.SupersedeMemory(id="m-1", by="m-2"), guards=(live,))
+    await refused(do, live)
+    await ok(u.SupersedeMemory(id="m-1", by="m-9"), u.SupersedeMemory(id="unknown", by="m-2"))
+    assert ids(await store.read.memories((make.DEV,))) == ["m-2"]
+    assert await store.read.memories_found(("tuesdays",), (make.DEV,), make.CLEARED, 9) == ()
+    assert ids(await store.read.memory_view((make.DEV,), make.CLEARED, 9, 0)) == ["m-2"]
+    (old,) = await store.read.memories_archived(make.DEV)
+    assert (old.id, old.superseded_by) == ("m-1", "m-2")
+    assert await store.read.memories_spent(1, 9) == ()
+    assert await store.read.memories_spent(2, 9) == ("m-1",)
+    await ok(u.PutMemory(memory=make.memory("m-3", superseded_by="m-2")))  # as a copy of one would be
+    assert await store.read.memories_found(("tuesdays",), (make.DEV,), make.CLEARED, 9) == ()
+
+
+@case(u.ForgetMemories)
+async def test_what_is_forgotten_is_gone(ok, store):
+    for name, people in (("m-1", ("ana",)), ("m-2", ("bo", "ana")), ("m-3", ("bo",)), ("m-4", ()), ("m-5", ())):
+        await ok(u.PutMemory(memory=make.memory(name, people=people)))
+    await ok(u.SupersedeMemory(id="m-2", by="m-3"))
+    assert ids(await store.read.memories_of("ana")) == ["m-2", "m-1"]
+    assert ids(await store.read.memories_of("ana", 1)) == ["m-2"]
+    await ok(u.ForgetMemories(ids=("m-4", "unknown"), person="ana"), u.ForgetMemories(), u.ForgetMemories(person="eve"))
+    assert await store.read.memories_of("ana") == ()
+    assert ids(await store.read.memories_like("m-")) == ["m-3", "m-5"]
+    assert ids(await store.read.memories_found(("tuesdays",), (make.DEV,), make.CLEARED, 9)) == ["m-5", "m-3"]
+    await ok(u.PutMemory(memory=make.memory("m-1", "anew", people=("ana",))))
+    assert ids(await store.read.memories_of("ana")) == ["m-1"]

@@ -8,8 +8,10 @@ from core.adapters.memory import MemoryStore
 from core.adapters.sqlite.store import SqliteStore
 from core.model import unit as u
 from core.model.inquiries import Attempt, AttemptState, DeliveryState, GrantState, InquiryState
+from core.model.memory import BOARD, EVERYBODY, Layer, Secrecy
 from core.model.team import Tier
 from core.model.work import Phase
+from core.rules.remembering import words_of
 from tests.conformance import store_cases as make
 from tests.conformance.store_cases import HERE, THERE
 
@@ -17,6 +19,8 @@ TASKS = ("t-1", "t-2", "t-3")
 PARENTS = {"t-2": "t-1"}
 ROLES = ("ceo", "dev")
 SLOTS = ("", "s", "r")
+PLACES = (make.DEV, make.TEAM, EVERYBODY, BOARD)
+LOW = (Secrecy.PUBLIC,)
 
 
 def change(r: random.Random, now: int):
@@ -59,7 +63,25 @@ def change(r: random.Random, now: int):
             u.Seal(id=f"au{r.randrange(20)}", seq=r.randrange(1, 4), previous=r.choice(("", "h")), hash="h"),
             u.Pause(scope=scope, paused=n == 0),
             u.SetMeta(name=f"n{n}", value=r.choice((task, ""))),
+            u.PutMemory(memory=remembered(r, now)),
+            u.SupersedeMemory(id=f"m-{r.randrange(30)}", by=f"m-{n}"),
+            u.ForgetMemories(ids=(f"m-{r.randrange(30)}",), person=r.choice(("ana", "", "", ""))),
         )
+    )
+
+
+def remembered(r: random.Random, now: int):
+    """An entry of few words."""
+    return make.memory(
+        f"m-{r.randrange(30)}",
+        " ".join(r.choices(("Deploy", "Tuesday", "Straße", "café", "no_go", "日本"), k=r.randrange(4))),
+        place=r.choice(PLACES),
+        layer=r.choice(tuple(Layer)),
+        secrecy=r.choice(tuple(Secrecy)),
+        people=r.choice(((), ("ana",), ("ana", "bo"))),
+        at_ms=now + r.randrange(3),
+        expires_at_ms=r.choice((None, now + r.randrange(30))),
+        untrusted=r.choice((True, False)),
     )
 
 
@@ -90,11 +112,12 @@ def guard(r: random.Random):
             u.State(table=u.Table.EVENT, id=f"e{n}", states=("", "new")),
             u.Room(scope=f"b{n}", tokens=5, microusd=1, tokens_max=20, microusd_max=9),
             u.InsertOnce(key=f"k{r.randrange(30)}", digest=r.choice("xy")),
+            u.State(table=u.Table.MEMORY, id=f"m-{r.randrange(9)}", states=("", "live")),
         )
     )
 
 
-async def seen(store):
+async def seen(store, now):
     """Everything the reading side shows."""
     read = store.read
     return {
@@ -121,6 +144,27 @@ async def seen(store):
             for since in (0, 3)
             for state in ("", "denied")
         ],
+        "memories": [await read.memories(PLACES[:n], 9) for n in range(len(PLACES) + 1)],
+        "view": [await read.memory_view(PLACES, who, n, now - 9, n) for who in (LOW, make.CLEARED) for n in (2, 9)],
+        "found": [
+            await read.memories_found(words_of(words), where, who, n)
+            for words in (
+                "deploy",
+                "TUESDAY cafe",
+                "strasse no",
+                "no go",
+                "本",
+                "nothing",
+                "",
+                "a deploy no cafe go tuesday",
+            )
+            for where in (PLACES, PLACES[:1], ())
+            for who in (LOW, make.CLEARED)
+            for n in (2, 9)
+        ],
+        "like": [await read.memories_like("m-1"), await read.memories_like("x")],
+        "of": [await read.memories_of("ana"), await read.memories_of("ana", 2)],
+        "gone": [await read.memories_archived(PLACES[0]), await read.memories_spent(now - 5, 9)],
         "facts": [await read.facts("n"), await read.facts("n", 2), await read.facts("x")],
         "posts": await read.posts(),
         "said": [await read.said(where, 5) for where in (HERE, THERE)],
@@ -165,5 +209,5 @@ async def test_both_stores_agree(seed, tmp_path):
         step = r.choice((*[unit] * 12, effects, effects, posts, posts, "due", *["boot"][: number % 9 == 0]))
         assert await outcome(memory, step) == await outcome(sqlite, step), (seed, number, step)
         if number % 10 == 9:
-            assert await seen(memory) == await seen(sqlite), (seed, number)
+            assert await seen(memory, clock.at_ms) == await seen(sqlite, clock.at_ms), (seed, number)
     await sqlite.close()

@@ -254,6 +254,13 @@ class Telegram(Service):
         self.api.chats[number] = Chat(id=number, kind="supergroup", title=f"Group {-number % 1000}", members=members)
         return Place(channel=str(number))
 
+    def visitor(self) -> Someone:
+        """Somebody more, with a private chat."""
+        number = 5_000 + next(self._numbers)
+        one = Someone(id=str(number), name=f"Visitor {number}")
+        self.api.chats[number] = Chat(id=number, members={number: one}, bot_here=True)
+        return one
+
     def unacknowledged(self) -> int:
         return len(self.api.updates)
 

@@ -44,6 +44,7 @@ def status(**changes):
 
 VIEWS = {
     "approval": card(inquiry()),
+    "reasoned": card(inquiry(id="i-reasoned0000", approve_reason=True)),
     "second": card(inquiry(id="i-second000000", role="marketer")),
     "question": card(question(id="i-question0000")),
     "choice": card(question(id="i-choice000000", options=("Spain", "Norway"))),

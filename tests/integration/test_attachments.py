@@ -15,7 +15,8 @@ import zlib
 import pytest
 
 from agents.tools import pdf, pictures
-from agents.tools.files import SPECS, version_of
+from agents.tools.file_tools import SPECS
+from agents.tools.files import version_of
 from bots.shelf import WorkspaceShelf
 from core.rules import words
 from tests import papers

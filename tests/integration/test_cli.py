@@ -197,7 +197,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed(asked):
     heavy = {"anthropic", "openai", "apscheduler", "httpx", "prompt_toolkit", "pydantic"}
     chats = {"telegram", "discord", "slack_bolt", "slack_sdk", "aiohttp", "bots.telegram", "bots.discord", "bots.slack"}
     for command in ("tasks", "run", "doctor", "people"):
-        assert not (heavy | chats) & loaded_by(asked, command), command
+        unasked = {"apscheduler"} if command == "run" else set()  # the shipped roles do things at times of day
+        assert not ((heavy - unasked) | chats) & loaded_by(asked, command), command
 
 
 # --- The whole way --------------------------------------------------------------------------------------------------

@@ -275,6 +275,19 @@ def test_letters_decide_the_card(terminal):
     say(terminal, "a", "No card is open")
 
 
+def test_an_approval_that_needs_a_reason_asks_for_it(terminal):
+    say(terminal, "show reasoned", "an approval needs a reason")
+    say(terminal, "a", "why? (Ctrl-C: go back)")
+    say(terminal, "", "nothing was typed")
+    say(terminal, "a", "why? (Ctrl-C: go back)")
+    approve = control("a", "i-reasoned0000")
+    say(
+        terminal,
+        "it is tested",
+        f'GOT FormSubmitted/1 {{"control": "{approve}", "fields": {{"reason": "it is tested"}}}}',
+    )
+
+
 def test_a_question_is_answered_by_number_or_in_words(terminal):
     say(terminal, "show choice", "[2] Norway")
     say(terminal, "2", f'GOT ControlPressed/1 {{"control": "{control("n1", "i-choice000000")}"}}')

@@ -362,6 +362,22 @@ async def test_a_form_opens_at_once_and_is_submitted(service, desk):
         assert not desk.of(ControlPressed)
 
 
+async def test_an_approval_that_needs_a_reason_asks_for_it(service, desk):
+    some = card(Verb.APPROVE, approve_reason=True)
+    desk.cards[control(NONCE, Verb.APPROVE)] = some
+    async with connected(service, desk) as bot:
+        message = await shown(service, bot, some)
+        pressed = await service.press(service.owner, message, "Press")
+        assert pressed.inputs == ("Why?",)
+        assert (await service.submit(service.owner, pressed.form, ("it is tested",))).acknowledged
+        event = await desk.until(FormSubmitted)
+        assert (event.control, event.fields) == (control(NONCE, Verb.APPROVE), {"reason": "it is tested"})
+        assert not desk.of(ControlPressed)
+        desk.cards[control(NONCE, Verb.APPROVE)] = card(Verb.APPROVE)
+        assert not (await service.press(service.owner, message, "Press")).form
+        assert (await desk.until(ControlPressed)).control == control(NONCE, Verb.APPROVE)
+
+
 async def test_a_form_that_does_not_open_decides_nothing(service, desk):
     some = card(Verb.DENY)
     desk.cards[control(NONCE, Verb.DENY)] = some
@@ -546,6 +562,53 @@ async def test_private_lines_without_an_interaction_go_to_the_person(service, de
         await bot.send(post(nobody, home(service), number="p-2"), "")
         await bot.send(post(Line(text="psst", private=True, to="discord:"), home(service), number="p-3"), "")
         assert len(service.screen()) == 1
+
+
+async def test_an_inquiry_is_shown_in_a_private_chat_and_decided_there(service, desk):
+    async with connected(service, desk) as bot:
+        alone = bot.direct(f"discord:{service.second.id}")
+        here = service.direct(service.second)
+        receipt = await bot.send(post(card(), alone), "")
+        (one,) = service.screen(here)
+        assert (one.buttons, receipt) == (("Press",), f"{here.channel}:{cards_of(receipt)}:{one.id}")
+        assert (await service.press(service.second, one.id, "Press")).acknowledged
+        event = await desk.until(ControlPressed)
+        assert event.sender.account == f"discord:{service.second.id}"
+        assert bot.is_private(event.conversation)
+        assert bot.is_private(alone)
+        assert not bot.is_private(home(service))
+        assert await bot.send(post(Line(text="still waiting"), alone, number="p-2", reply_to=receipt), "")
+        edited = DecidedCard(inquiry="i-7f3a00112233", title="DevOps asks to run deploy", headline="Approved by Ana")
+        assert await bot.send(post(edited, alone, number="p-3"), receipt) == receipt
+        assert [s.buttons for s in service.screen(here)] == [(), ()]
+        assert len(service.journal.lines("request", "users.dm")) == 1
+        assert not service.screen(service.home)
+
+
+def cards_of(receipt):
+    return receipt.split(":")[1]
+
+
+async def test_what_was_sent_to_a_private_chat_is_found_there(service, desk):
+    earlier_ms = SystemClock().now_ms() - 180_000
+    async with connected(service, desk) as bot:
+        alone = bot.direct(f"discord:{service.second.id}")
+        some = post(card(), alone, at_ms=earlier_ms)
+        receipt = await bot.send(some, "")
+        assert await adapter(service).find_sent(some, "") == receipt
+        assert await bot.find_sent(post(card(), alone, number="p-9", at_ms=earlier_ms), "") is None
+
+
+async def test_whoever_cannot_be_written_to_is_not_shown_it(service, desk):
+    async with connected(service, desk) as bot:
+        assert bot.direct("discord:ana") is None
+        assert bot.direct("slack:U1") is None
+        service.faults.plan(Fault(method="users.dm", how="status", status=400, times=2))
+        alone = bot.direct(f"discord:{service.second.id}")
+        with pytest.raises(TerminalError):
+            await bot.send(post(card(), alone), "")
+        old = post(card(), alone, at_ms=SystemClock().now_ms() - 180_000)
+        assert await bot.find_sent(old, "") is None
 
 
 async def test_a_thread_that_is_gone_is_said_in_one_line(service, desk):

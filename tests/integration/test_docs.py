@@ -101,6 +101,7 @@ def test_every_command_shown_can_be_typed(document):
                     assert parser().parse_args(words).command, command
 
 
+@pytest.mark.timeout(120)  # dozens of processes, one after another
 def test_what_is_marked_so_runs_and_prints_what_is_shown(tmp_path):
     shim = tmp_path / "bin" / "signoff"
     shim.parent.mkdir()

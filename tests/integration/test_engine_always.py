@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from agents.amending import FileLaws, amended
-from agents.team import FileTeamSource, load
+from agents.source import FileTeamSource
+from agents.team import load
 from agents.workspace import init
 from core.adapters.models.scripted import say, use
 from core.model.inquiries import InquiryState, Kind, Label

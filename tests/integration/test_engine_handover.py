@@ -79,6 +79,14 @@ async def test_the_same_question_for_the_third_time() -> None:
     assert "conversation.handed-over" in facts
 
 
+async def test_what_is_asked_every_now_and_then_is_no_question_that_stays_without_an_answer() -> None:
+    table = table_of({"ceo": [say("done")] * 4})
+    for _ in range(4):
+        await table.say("deploy the docs")
+        table.turn_clock(hours=0.6)
+    assert len(table.answers) == 4
+
+
 async def test_a_schedule_triggers_nothing_and_asking_by_command_does() -> None:
     table = table_of({"ceo": [say("done")]})
     await table.happens(ScheduleFired, at=MAIN, schedule="s", scheduled_at_ms=1, text="read about the lawsuit")
@@ -86,3 +94,29 @@ async def test_a_schedule_triggers_nothing_and_asking_by_command_does() -> None:
     assert table.answer == "done"
     await table.order("/ask what about the lawsuit")
     assert words.trigger_word("lawsuit") in table.lines[-1]
+
+
+async def test_it_is_handed_back_from_elsewhere_by_the_name_that_the_inbox_gives_it() -> None:
+    table = table_of({"ceo": [say("I know")]})
+    await table.say("we face a lawsuit", at=SIDE)
+    assert "/handback PLACE" in replies.waits_for_handback((), 0)
+    assert await table.order("/handback chat/nowhere") == ""
+    assert table.lines[-1] == replies.no_handover("chat/nowhere")
+    await table.order(f"/handback {SIDE.key.rstrip('/')}", "mia")
+    assert table.lines[-1] == replies.NOT_YOURS
+    await table.order(f"/handback {SIDE.key.rstrip('/')}")
+    assert set(table.lines[-2:]) == {replies.HANDED_BACK, replies.handed_back(SIDE.key.rstrip("/"))}
+    await table.say("so, is it done?", at=SIDE)
+    assert table.answer == "I know"
+
+
+async def test_the_beginning_of_a_name_is_enough_if_it_is_one_place_s_alone() -> None:
+    table = table_of({"ceo": [say("I know")]})
+    for thread in ("", "1", "2"):
+        await table.say("a lawsuit", at=msgspec.structs.replace(SIDE, thread=thread))
+    await table.order(f"/handback {SIDE.platform}")
+    assert table.lines[-1] == replies.no_handover(SIDE.platform)
+    await table.order(f"/handback {SIDE.key}")  # exactly this one, though others begin so
+    assert table.lines[-1] == replies.handed_back(SIDE.key.rstrip("/"))
+    await table.order(f"/handback {SIDE.key}1")
+    assert table.lines[-1] == replies.handed_back(f"{SIDE.key}1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from core.adapters.models.scripted import use
 from core.model.events import CommandReceived, ControlPressed
 from core.model.ids import short
 from core.model.inquiries import InquiryState
-from core.model.team import DigestRule, StageRule, Tier, TierRule, Triggers
+from core.model.team import Absence, DigestRule, StageRule, Tier, TierRule, Triggers
 from core.model.unit import Pause, PutInquiry, SetMeta, Unit
 from core.model.views import Inbox, Line
 from core.ports import Health
@@ -83,6 +85,41 @@ async def test_mine_is_what_i_have_not_voted_on() -> None:
     for by, left in (("bob", 0), ("carol", 1)):
         await table.order("/inbox mine", by)
         assert len(inbox_of(table).items) == left
+
+
+async def test_who_stands_in_for_somebody_away_is_named_in_the_inbox() -> None:
+    rule = TierRule(stages=(StageRule(people=("bob",)),))
+    tiers = {**DEFAULT_TIERS, Tier.EXTERNAL.value: rule}
+    team = msgspec.structs.replace(TEAM, policy=msgspec.structs.replace(TEAM.policy, tiers=tiers))
+    table = await waiting(1, team)
+    await table.order("/inbox", "bob")
+    assert "for Bob" not in inbox_of(table).items[0].needs
+    fact = Absence(person="bob", until_ms=10**15, delegate="carol")
+    kept = SetMeta(name="away:bob", value=msgspec.json.encode(fact).decode())
+    await table.store.commit(Unit(changes=(kept,)))
+    await table.order("/inbox", "bob")
+    assert "Carol (for Bob)" not in inbox_of(table).items[0].needs  # the policy names Bob alone
+    every = {**DEFAULT_TIERS, Tier.EXTERNAL.value: TierRule(stages=(StageRule(people=("bob", "carol")),))}
+    table.teams.team = msgspec.structs.replace(team, policy=msgspec.structs.replace(team.policy, tiers=every))
+    await table.order("/inbox", "bob")
+    assert "Bob or Carol (for Bob)" in inbox_of(table).items[0].needs
+    await table.order("/inbox mine", "carol")  # what she may decide in his place is hers, too, and once
+    assert len(inbox_of(table).items) == 1
+    await table.order("/inbox mine overdue", "carol")
+    assert inbox_of(table).items == ()
+    await table.order(f"/approve {(await ids(table))[0]}", "carol")
+    assert table.decided[-1].headline.startswith("Approved by Carol (for Bob) at ")
+
+
+async def test_what_i_may_decide_myself_is_mine_once_and_what_i_have_voted_on_is_not() -> None:
+    tiers = {**DEFAULT_TIERS, Tier.EXTERNAL.value: TierRule(stages=(StageRule(approve_n=2),))}
+    table = await waiting(1, msgspec.structs.replace(TEAM, policy=msgspec.structs.replace(TEAM.policy, tiers=tiers)))
+    fact = Absence(person="bob", until_ms=10**15, delegate="carol")
+    await table.store.commit(Unit(changes=(SetMeta(name="away:bob", value=msgspec.json.encode(fact).decode()),)))
+    for left in (1, 0):
+        await table.order("/inbox mine", "carol")
+        assert len(inbox_of(table).items) == left
+        await table.order(f"/approve {(await ids(table))[0]}", "carol")
 
 
 async def test_conversations_that_are_with_a_person_are_told_of() -> None:
@@ -302,8 +339,9 @@ async def test_what_was_decided_can_be_looked_up() -> None:
     assert "Approved by Carol at" in said
     said = await table.order("/decisions LIST mail", "mia")
     assert short(second) not in said
-    assert "Denied by Bob: the list is old" in said
+    assert re.search(r"Denied by Bob at .{1,12}: the list is old", said)
     assert await table.order("/decisions nothing of the kind", "mia") == replies.NOTHING_DECIDED
+    assert await (await waiting(0)).order("/decisions", "mia") == replies.NO_DECISIONS
 
 
 def digesting(at: str = "09:00", **changes):

@@ -7,6 +7,7 @@ import pytest
 
 from core.adapters.models.scripted import both, say, use
 from core.model.events import ControlPressed, MessageReceived
+from core.model.ids import short
 from core.model.inquiries import InquiryState
 from core.model.team import Tier, TierRule
 from core.model.work import Phase
@@ -190,6 +191,9 @@ async def test_asking_back_takes_the_request_back_and_says_why() -> None:
     assert "Bob asks before deciding: is it tested?" in told
     assert "It is not a no" in told
     assert (await table.newest()).state is InquiryState.CANCELLED
+    headline = table.decided[-1].headline  # for people, not for the agent
+    assert headline.startswith("Withdrawn by Bob at ")
+    assert headline.endswith(": a question comes first: is it tested?")
 
 
 async def test_a_question_is_answered_by_whoever_may_give_work() -> None:
@@ -368,6 +372,9 @@ async def test_stopping_holds_what_has_not_started_until_it_is_resumed(scope: st
     assert await table.order(f"/resume {scope}", "bob") == f"{name} goes on."
     assert len(table.tools["run_command"].ran) == 1
     assert table.answer == "shipped"
+    await table.settle()
+    rows = [one.row for one in await table.store.read.chain() if one.row.what in {"work.stopped", "work.resumed"}]
+    assert [(row.what, row.principal) for row in rows] == [("work.stopped", "bob"), ("work.resumed", "bob")]
 
 
 async def test_stopping_needs_something_to_stop() -> None:
@@ -490,3 +497,18 @@ async def test_new_work_under_a_stop_is_heard_and_said_to_wait() -> None:
     await table.say("and the docs", at=SIDE)
     assert "/resume" in table.lines[-1]
     assert await table.order("/resume all") == "Everything goes on."
+
+
+async def test_whoever_looks_at_the_whole_reads_how_it_stands_and_what_decides_it() -> None:
+    table = await shipping(THREE)
+    name = short((await table.inquiry()).id)
+    said = await table.order(f"/view {name}", "bob")
+    for words in ("infrastructure · by ", "1 of 2: Bob or Carol", f"To decide: /approve {name}, /deny {name} REASON"):
+        assert words in said
+    table.turn_clock(hours=48)
+    await table.settle()
+    assert "overdue since " in await table.order(f"/view {name}", "bob")
+    await table.order(f"/deny {name} not today", "bob")
+    said = await table.order(f"/view {name}", "bob")
+    assert "Denied by Bob at " in said
+    assert "To decide" not in said

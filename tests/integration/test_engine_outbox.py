@@ -501,6 +501,7 @@ async def test_the_engine_runs_by_itself_until_it_is_told_to_stop(monkeypatch) -
         "files",
         "health",
         "digests",
+        "upkeep",
         "platform chat",
         "platform desk",
     } == set(table.engine.loops())

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from core.adapters.models.scripted import both, say, use
+from core.adapters.models.scripted import both, say, turn_of, use
 from core.model.events import CommandReceived
 from core.model.inquiries import AttemptState, GrantState, InquiryState
 from core.model.unit import Pause, PutTask, Spent, Unit
@@ -88,13 +88,13 @@ async def test_nobody_knows_what_a_hanging_action_did_so_a_person_is_asked() -> 
 
 
 async def test_an_output_of_fifty_megabytes_is_kept_whole_and_does_not_break_the_engine() -> None:
-    table = Table({"ops": [use("note", text="a"), TOLD]})
+    table = Table({"ops": lambda request: use("note", text="a") if turn_of(request) == 0 else TOLD})
     table.tools["note"].returns(ToolResult(text="x" * 50_000_000))
     await table.say("do it", role="ops")
     (returned,) = [e for e in await table.journal() if isinstance(e, Returned)]
     assert returned.result.text == ""
     assert len(await table.store.read.blob(returned.result.blob)) == 50_000_000
-    assert "a call may read 32000" in table.answer
+    assert table.answer == "told"  # of a shorter text: tests/integration/test_engine_compaction.py
 
 
 async def test_a_long_output_is_kept_once_and_the_model_reads_it_whole() -> None:

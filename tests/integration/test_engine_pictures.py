@@ -7,7 +7,8 @@ import hashlib
 import msgspec
 import pytest
 
-from agents.tools.files import Files, ReadFile
+from agents.tools.file_tools import ReadFile
+from agents.tools.files import Files
 from bots.shelf import WorkspaceShelf
 from core.adapters.models.scripted import both, use
 from core.model.work import Picture, Returned, ToolResult

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.adapters.models.scripted import use
+from core.adapters.models.scripted import both, use
 from core.model.errors import RateLimitedError, RetryableError, TerminalError
 from core.model.events import CommandReceived, ControlPressed, Conversation, Sender
 from core.model.inquiries import Inquiry, InquiryState, Verb
@@ -115,6 +115,20 @@ async def test_a_platform_that_comes_back_gets_its_own_showings_again() -> None:
     await table.settle()
     assert len(table.chat.sent) == before
     assert len([p for p in table.desk.sent if isinstance(p.view, InquiryCard)]) == 2
+
+
+async def test_what_is_shown_again_says_who_has_approved_what() -> None:
+    two = {"ops": [both(use("mail", to="all"), use("mail", to="us")), use("hand_off", summary="sent")]}
+    table = await mailing(shown_in(APPROVALS, stages=BY_TWO), script=two)
+    first, second = (v for v in seen(table.desk, APPROVALS) if isinstance(v, InquiryCard))
+    assert await table.control(button(first), "bob", at=APPROVALS) == notes.COUNTED
+    table.desk.sent.clear()
+    await inquiries.show_open(table.context, "desk", "again")
+    await table.settle()
+    shown = {p.view.inquiry: p.view.needs for p in table.desk.sent if isinstance(p.view, InquiryCard)}
+    assert shown.keys() == {first.inquiry, second.inquiry}
+    assert "approved so far by Bob" in shown[first.inquiry]
+    assert "approved" not in shown[second.inquiry]
 
 
 async def test_a_note_is_for_the_presser_alone_where_they_pressed() -> None:

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from core.adapters.models.scripted import both, say, use
+from core.model.effects import RunTool
 from core.model.events import Conversation
 from core.model.inquiries import GrantState, InquiryState, Kind
 from core.model.team import Permissions, Tier, TierRule, Triggers
-from core.model.work import CallState, Decided, Phase, Reopened, RunTool
+from core.model.work import CallState, Decided, Phase, Reopened
 from core.rules import feedback, notes, replies, words
 from core.rules.policy import REVIEW
 from core.rules.step import Env, step

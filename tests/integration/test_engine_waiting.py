@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.adapters.models.scripted import use
-from core.model.events import Conversation, MessageReceived
+from core.adapters.models.scripted import both, use
+from core.model.events import Conversation, MessageReceived, Sender
 from core.model.inquiries import InquiryState, Label, Verb
-from core.model.team import Escalation, EscalationStep, StageRule, Team, TierRule
+from core.model.team import Absence, Escalation, EscalationStep, StageRule, Team, TierRule
+from core.model.unit import SetMeta, Unit
 from core.model.views import DecidedCard, InquiryCard, Line
 from core.model.work import Heard
 from core.rules import notes, words
@@ -19,6 +20,7 @@ from core.runtime.replying import is_receipt_of
 from tests.engine_kit import BOB, CAROL, MAIN, MIA, SIDE, YOU, Table, company, person
 
 ANN = person("ann", "owner")
+NEW = person("bob", "member")  # before he became an approver
 ROOM, PAGER = (Conversation(platform="desk", account="acme", channel=name) for name in ("room", "pager"))
 MAILING = {"ops": [use("mail", to="all"), use("hand_off", summary="sent")]}
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -144,6 +146,37 @@ async def test_a_card_says_how_to_give_the_reason_an_approval_needs() -> None:
     assert table.cards[-1].hint == words.HINT_REASON
     assert await table.press("approve", "bob") == notes.APPROVE_REASON_NEEDED
     assert await table.order("/approve looks right", "bob") == notes.APPROVED
+
+
+@pytest.mark.parametrize("still", [True, False])
+async def test_who_came_by_an_escalation_counts_while_the_tiers_own_selector_means_them(still) -> None:
+    steps = [step(60, "carol")]
+    table = await mailing(office(stages=(StageRule(people=("bob",)),), steps=steps))
+    table.teams.team = office(stages=(StageRule(people=("bob", "carol")),), steps=steps)
+    table.turn_clock(hours=1)
+    await table.settle()
+    assert (await table.inquiry()).stages[0].eligible == ("bob", "carol")
+    if not still:  # the step names her still, and is no selector
+        table.teams.team = office(stages=(StageRule(people=("bob",)),), steps=steps)
+    assert await table.press("approve", "carol") == (notes.APPROVED if still else notes.STRICTER)
+    assert len(table.tools["mail"].ran) == still
+    if not still:
+        anew = await table.inquiry()
+        assert (anew.revision, anew.stages[0].eligible) == (2, ("bob",))
+        assert await table.press("approve", "carol") == notes.NOT_ELIGIBLE
+        table.turn_clock(hours=1)
+        await table.settle()
+        assert (await table.inquiry()).stages[0].eligible == ("bob",)
+        assert await table.press("approve", "bob") == notes.APPROVED
+
+
+async def test_an_approval_that_needs_a_reason_is_given_in_its_form() -> None:
+    table = await mailing(office(approve_reason=True))
+    assert table.cards[-1].approve_reason
+    assert await table.press("approve", "bob", reason=" ") == notes.APPROVE_REASON_NEEDED
+    assert await table.press("approve", "bob", reason="it is tested") == notes.APPROVED
+    row = await table.store.read.inquiry((await table.newest()).id)
+    assert [vote.reason for vote in row.votes] == ["it is tested"]
 
 
 async def test_an_edit_starts_the_waiting_anew() -> None:
@@ -277,6 +310,68 @@ async def test_a_delegate_decides_and_the_record_says_for_whom() -> None:
     assert (away.principal, away.detail["delegate"]) == ("ann", "bob")
 
 
+async def test_the_card_says_for_whom_somebody_decides_or_is_asked() -> None:
+    asked = office(people=(YOU, ANN, CAROL, NEW), stages=(StageRule(approve_n=2),), remind_ms=(HOUR_MS,))
+    table = await mailing(asked)
+    assert (await table.inquiry()).stages[0].eligible == ("ann", "carol")
+    table.teams.team = office(people=(YOU, ANN, CAROL, BOB), stages=(StageRule(approve_n=2),), remind_ms=(HOUR_MS,))
+    assert (await table.order("/away 8 to Bob", "ann")).startswith("You are away")
+    table.turn_clock(hours=1)
+    await table.settle()
+    assert reminders(table)[0].startswith("Still waiting on Carol and Bob (for Ann):")
+    assert await table.press("approve", "bob") == notes.COUNTED
+    assert "approved so far by Bob (for Ann)" in table.cards[-1].needs
+    assert await table.press("approve", "carol") == notes.APPROVED
+    assert table.decided[-1].headline.startswith("Approved by Bob (for Ann) and Carol at ")
+    inquiry = await table.newest()
+    assert inquiry.resolution.stands_for == {"bob": ("ann",)}
+
+
+async def test_a_card_says_who_stands_in_for_whom() -> None:
+    table = Table(MAILING, team=office(people=(YOU, ANN, CAROL), stages=(StageRule(),)))
+    await table.order("/away 8 to Carol", "ann")
+    await table.say("tell them", role="ops")
+    assert table.cards[-1].needs == "1 of 2: Ann or Carol; not You (asked)"  # who is asked anyway is asked as herself
+    table = Table(MAILING, team=office(people=(YOU, ANN, CAROL, NEW), stages=(StageRule(approve_n=2),)))
+    await table.say("tell them", role="ops")
+    table.teams.team = office(people=(YOU, ANN, CAROL, BOB), stages=(StageRule(approve_n=2),))
+    assert table.cards[-1].needs == "2 of 2: Ann or Carol; not You (asked)"
+    await table.order("/away 8 to Bob", "ann")
+    await table.order("/extend 1", "carol")  # anything that draws it again
+    assert table.cards[-1].needs == "2 of 3: Ann, Carol or Bob (for Ann); not You (asked)"
+    await table.press("approve", "bob")
+    assert table.cards[-1].needs == "1 of 2: Ann or Carol; not You (asked) · approved so far by Bob (for Ann)"
+    await table.order("/back", "ann")
+    await table.press("approve", "carol")
+    assert "Bob (for Ann) and Carol" in table.decided[-1].headline
+
+
+async def test_a_delegate_who_could_not_decide_is_not_named() -> None:
+    table = Table(MAILING, team=office(people=(YOU, ANN, CAROL, MIA), stages=(StageRule(people=("ann", "carol")),)))
+    await table.order("/away 8", "carol")
+    await table.store.commit(Unit(changes=(SetMeta(name="away:ann", value=msgspec.json.encode(LONG_AWAY).decode()),)))
+    await table.say("tell them", role="ops")
+    assert table.cards[-1].needs == "1 of 2: Ann or Carol; not You (asked)"
+
+
+LONG_AWAY = Absence(person="ann", until_ms=10**15, delegate="mia")
+
+
+async def test_a_delegate_approves_several_at_once() -> None:
+    two = {"ops": [both(use("mail", to="all"), use("mail", to="us")), use("hand_off", summary="sent")]}
+    table = Table(two, team=office(people=(YOU, ANN, NEW), stages=(StageRule(),)))
+    await table.say("tell them", role="ops")
+    table.teams.team = office(people=(YOU, ANN, BOB), stages=(StageRule(),))
+    first, second = await table.inquiries()
+    assert notes.NOT_ELIGIBLE in await table.order(f"/approve {first.id} {second.id}", "bob")
+    assert (await table.order("/away 8 to Bob", "ann")).startswith("You are away")
+    assert notes.APPROVED in await table.order(f"/approve {first.id} {second.id}", "bob")
+    assert len(table.tools["mail"].ran) == 2
+    cast = await audited(table, "vote.cast")
+    assert [(row.principal, row.detail["stands_for"]) for row in cast] == [("bob", ["ann"])] * 2
+    assert all("Bob (for Ann)" in card.headline for card in table.decided)
+
+
 async def test_case_24_the_policy_says_who_can_stand_in() -> None:
     table = await mailing(office(stages=(StageRule(people=("ann", "bob")),)))
     assert await table.order("/away 8 to mia", "ann") == notes.delegate_outside("Mia")
@@ -383,3 +478,40 @@ async def test_a_yes_answers_no_question() -> None:
 )
 def test_a_receipt_names_its_message(receipt: str, message: str, same: bool) -> None:
     assert is_receipt_of(receipt, message) is same
+
+
+# --- Asked where nothing can be shown ---------------------------------------------------------------------------------
+
+TERMINAL = Conversation(platform="cli", account="acme", channel="root", thread="1")
+
+
+async def typed(team: Team) -> Table:
+    """Asked for by a command, which shows nothing once it has ended."""
+    table = Table(MAILING, team=team)
+    sender = Sender(account="cli:root", asserted="you")
+    await table.happens(MessageReceived, at=TERMINAL, sender=sender, text="tell them", role="ops")
+    await table.settle()
+    return table
+
+
+@pytest.mark.parametrize("at_deadline", ["queue", "escalate"])
+async def test_what_was_asked_for_on_a_command_line_is_overdue_too_and_shown_in_the_inbox(at_deadline) -> None:
+    team = office(at_deadline=at_deadline)
+    team = msgspec.structs.replace(team, policy=msgspec.structs.replace(team.policy, inbox=ROOM))
+    table = await typed(team)
+    assert (await table.inquiry()).state is InquiryState.CREATED
+    table.turn_clock(hours=24)
+    await table.settle()
+    assert (await table.inquiry()).overdue
+    assert (await table.inquiry()).state is InquiryState.OPEN
+    (shown,) = [view for view in at_desk(table, ROOM) if isinstance(view, InquiryCard)]
+    assert shown.overdue
+    assert (await table.store.read.waiting(overdue=True))[1] == 1
+
+
+async def test_what_was_asked_for_on_a_command_line_is_denied_at_its_deadline_where_the_policy_says_so() -> None:
+    table = await typed(office(at_deadline="deny"))
+    table.turn_clock(hours=24)
+    await table.settle()
+    assert (await table.newest()).state is InquiryState.DENIED
+    assert table.tools["mail"].ran == []

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from agents.tools.files import SPECS, Files, ListFiles, ReadFile, WriteFile, version_of
+from agents.tools.file_tools import SPECS, ListFiles, ReadFile, WriteFile
+from agents.tools.files import Files, version_of
 from core.ports import Workplace
 from core.rules.schema import check_arguments
 

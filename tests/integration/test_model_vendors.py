@@ -15,7 +15,7 @@ from core.adapters.models.anthropic import AnthropicModel
 from core.adapters.models.openai import OpenAIModel
 from core.model.errors import AuthenticationError, ContextOverflowError, OverloadedError, TerminalError
 from core.model.team import ModelSpec, ToolSpec
-from core.model.work import Picture, Stop, ToolUse, Usage
+from core.model.work import Picture, Reply, Stop, ToolUse, Usage, VendorTurn
 from core.ports import Message, ModelRequest, Part
 
 KEY = "sk-very-secret-0123456789"
@@ -32,6 +32,7 @@ class Server:
     def __init__(self):
         self.status, self.headers, self.body = 200, {}, b"{}"
         self.delay_seconds = 0.0
+        self.refuses = lambda body: ""  # why a request is refused with 400
         self.cut = ""  # "at once", "in the body"
         self.requests = []
         self.asked = asyncio.Event()
@@ -44,12 +45,15 @@ class Server:
             )
             self.requests.append((head, await reader.readexactly(length)))
             self.asked.set()
+            why = self.refuses(self.sent())
+            status = 400 if why else self.status
             await asyncio.sleep(self.delay_seconds)
             if self.cut != "at once":
-                body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+                said = error_body(why) if why else self.body
+                body = said if isinstance(said, bytes) else json.dumps(said).encode()
                 headers = {"content-type": "application/json", "content-length": len(body), "connection": "close"}
                 lines = "".join(f"{k}: {v}\r\n" for k, v in (headers | self.headers).items())
-                writer.write(f"HTTP/1.1 {self.status} X\r\n{lines}\r\n".encode() + (body[:9] if self.cut else body))
+                writer.write(f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode() + (body[:9] if self.cut else body))
                 await writer.drain()
         except ConnectionError:
             pass  # the client went away, which is what some tests are about
@@ -440,6 +444,255 @@ async def test_openai_is_shown_a_picture_after_the_results(server, text):
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
     ]
     assert said == {"role": "user", "content": [*shown, {"type": "text", "text": text}] if text else shown}
+
+
+# --- Thinking -------------------------------------------------------------------------------------------------------
+
+THOUGHT = {"type": "thinking", "thinking": "", "signature": "c2lnbmVk"}
+THINKING = [
+    THOUGHT,
+    {"type": "text", "text": "On it."},
+    {"type": "redacted_thinking", "data": "b3BhcXVl"},
+    {"type": "tool_use", "id": "toolu_1", "name": "deploy", "input": {"site": "docs"}},
+]
+RESULT = Message(role="user", results=(("toolu_1", "exit 0", False),))
+
+
+def thinking(*messages, tokens=8000, model="big", tools=(TOOL,)):
+    spec = ModelSpec(provider="p", model=model, output_tokens_max=64_000, thinking_tokens=tokens)
+    return msgspec.structs.replace(request(*messages, tools=tools), model=spec)
+
+
+@pytest.mark.parametrize(("tokens", "effort"), [(1, "low"), (4096, "medium"), (8000, "medium"), (16_384, "high")])
+async def test_a_budget_is_sent_as_effort_and_comes_on_top_of_the_answer(vendor, server, model, tokens, effort):
+    server.body = vendor.text("ok")
+    await model.reply(thinking(tokens=tokens))
+    sent = server.sent()
+    assert sent["max_tokens"] == 1000 + tokens
+    if vendor is ANTHROPIC:
+        assert sent["thinking"] == {"type": "adaptive", "display": "omitted"}
+        assert sent["output_config"] == {"effort": effort}
+    else:
+        assert sent["reasoning_effort"] == effort
+
+
+async def test_without_a_budget_nothing_is_said_of_thinking(vendor, server, model):
+    server.body = vendor.text("ok")
+    await model.reply(request())
+    assert not {"thinking", "output_config", "reasoning_effort"} & set(server.sent())
+
+
+async def test_the_limit_of_the_model_holds_for_both(vendor, server, model):
+    server.body = vendor.text("ok")
+    await model.reply(thinking(tokens=100_000))
+    assert server.sent()["max_tokens"] == 64_000
+
+
+def spoken(reply):
+    uses = tuple((use.id, use.name, use.arguments) for use in reply.uses)
+    return Message(role="assistant", text=reply.text, uses=uses, verbatim=reply.verbatim)
+
+
+async def test_what_was_thought_goes_back_as_it_came(server):
+    server.body = anthropic_answer(THINKING, "tool_use")
+    model = ANTHROPIC.make(server)
+    reply = await model.reply(thinking())
+    assert (reply.text, [use.name for use in reply.uses]) == ("On it.", ["deploy"])
+    await model.reply(thinking(*HELLO, spoken(reply), RESULT))
+    await model.close()
+    assert server.sent()["messages"][1] == {"role": "assistant", "content": THINKING}
+
+
+async def test_it_is_kept_in_the_journal(server):
+    server.body = anthropic_answer(THINKING, "tool_use")
+    model = ANTHROPIC.make(server)
+    reply = await model.reply(thinking())
+    await model.close()
+    assert msgspec.json.decode(msgspec.json.encode(reply), type=Reply) == reply
+
+
+@pytest.mark.parametrize("change", ["another model", "other calls"])
+async def test_what_was_thought_is_left_out_where_it_would_be_refused(server, change):
+    server.body = anthropic_answer(THINKING, "tool_use")
+    model = ANTHROPIC.make(server)
+    said = spoken(await model.reply(thinking()))
+    if change == "other calls":
+        said = msgspec.structs.replace(said, uses=(("toolu_2", "deploy", {}),))
+    await model.reply(thinking(*HELLO, said, RESULT, model="big" if change == "other calls" else "other"))
+    await model.close()
+    assert [block["type"] for block in server.sent()["messages"][1]["content"]] == ["text", "tool_use"]
+
+
+async def test_a_turn_without_thinking_keeps_nothing(vendor, server, model):
+    server.body = vendor.tools({"site": "docs"})
+    assert (await model.reply(thinking())).verbatim is None
+
+
+async def test_openai_leaves_out_what_another_vendor_wants_back(server):
+    server.body = OPENAI.text("ok")
+    model = OPENAI.make(server)
+    kept = VendorTurn(model="big", blocks=(THOUGHT,))
+    await model.reply(request(*HELLO, Message(role="assistant", text="Hm.", verbatim=kept), *HELLO))
+    await model.close()
+    assert server.sent()["messages"][-2] == {"role": "assistant", "content": "Hm."}
+
+
+# --- OpenAI's other API ---------------------------------------------------------------------------------------------
+
+NOT_HERE = (
+    "Function tools with reasoning_effort are not supported for big in /v1/chat/completions. "
+    "To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+)
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "b3BhcXVl"}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "deploy", "arguments": '{"site":"docs"}'}
+
+
+def words(text, kind="output_text", name="text"):
+    return {"type": "message", "role": "assistant", "content": [{"type": kind, name: text}]}
+
+
+def response(*output, **more):
+    details = {"cached_tokens": 5, "cache_write_tokens": 3}
+    usage = {"input_tokens": 19, "output_tokens": 7, "input_tokens_details": details}
+    return {"id": "r", "model": "big-1", "status": "completed", "output": list(output), "usage": usage} | more
+
+
+@pytest.fixture
+async def responding(server):
+    """A model that is only to be had there."""
+    server.refuses = lambda body: NOT_HERE if "messages" in body else ""
+    model = OPENAI.make(server)
+    yield model
+    await model.close()
+
+
+async def test_a_model_that_refuses_tools_while_it_thinks_is_asked_by_the_other_api_from_then_on(server, responding):
+    server.body = response(REASONING, words("On it."), CALL)
+    for _ in range(2):
+        reply = await responding.reply(thinking())
+        assert (reply.text, reply.stop, reply.model) == ("On it.", Stop.TOOLS, "big-1")
+        assert reply.uses == (ToolUse(id="call_1", name="deploy", arguments={"site": "docs"}),)
+        assert reply.usage == Usage(input_tokens=11, output_tokens=7, cache_read_tokens=5, cache_write_tokens=3)
+    paths = [head.split(" ", 2)[1] for head, _ in server.requests]
+    assert paths == ["/chat/completions", "/responses", "/responses"]
+    assert server.requests[1][1] == server.requests[2][1]
+    assert server.sent() == {
+        "model": "big",
+        "max_output_tokens": 9000,
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "medium"},
+        "tools": [
+            {
+                "type": "function",
+                "name": "deploy",
+                "description": "Publish",
+                "parameters": TOOL.parameters,
+                "strict": False,
+            }
+        ],
+        "instructions": "Rules.\n\nNow.",
+        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}],
+    }
+
+
+async def test_there_too_what_was_thought_goes_back_as_it_came(server, responding):
+    server.body = response(REASONING, CALL)
+    said = spoken(await responding.reply(thinking()))
+    result = Message(role="user", text="And hurry", results=(("call_1", "exit 1", True),))
+    await responding.reply(thinking(*HELLO, said, result))
+    assert server.sent()["input"][1:] == [
+        REASONING,
+        CALL,
+        {"type": "function_call_output", "call_id": "call_1", "output": "Error: exit 1"},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "And hurry"}]},
+    ]
+    await responding.reply(thinking(*HELLO, said, result, model="other"))
+    call = {"type": "function_call", "call_id": "call_1", "name": "deploy", "arguments": '{"site":"docs"}'}
+    assert server.sent()["input"][1] == call
+
+
+async def test_there_too_pictures_are_in_their_results_and_words_before_calls(server, responding):
+    server.body = response(words("ok"))
+    await responding.reply(
+        request(*GROWN[:1], Message(role="assistant", text="Look."), *SHOWN[1:], tools=(), system=())
+    )
+    sent = server.sent()
+    assert not {"tools", "instructions", "reasoning"} & set(sent)
+    said, first, second, seen, other, _ = sent["input"][1:]
+    assert said["content"] == [{"type": "output_text", "text": "Look."}]
+    assert [first["name"], second["name"], other["output"]] == ["read", "read", "a text"]
+    assert seen["output"] == [
+        {"type": "input_text", "text": "a picture"},
+        {"type": "input_image", "image_url": "data:image/png;base64,iVBORw=="},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "stop", "text"),
+    [
+        (
+            response(words("half"), status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+            "cut",
+            "half",
+        ),
+        (response(incomplete_details={"reason": "content_filter"}), "refused", ""),
+        (response(words("I will not.", "refusal", "refusal")), "refused", "I will not."),
+        (response(words("Done."), REASONING), "end", "Done."),
+        ({"output": [1, {"type": "message", "content": [1, {"text": 2}]}, {"type": "web_search_call"}]}, "end", ""),
+        ({"output": "x", "usage": [], "incomplete_details": 1}, "end", ""),
+    ],
+)
+async def test_what_the_other_api_answers(server, responding, answer, stop, text):
+    server.body = answer
+    reply = await responding.reply(request())
+    assert (reply.stop, reply.text, reply.uses) == (stop, text, ())
+
+
+@pytest.mark.parametrize(("raw", "read"), [("{broken", None), ("", {}), ("3", 3), ({"site": "docs"}, {"site": "docs"})])
+async def test_its_arguments_that_cannot_be_read(server, responding, raw, read):
+    server.body = response({"type": "function_call", "name": "deploy", "arguments": raw})
+    assert (await responding.reply(request())).uses == (ToolUse(id="use-0", name="deploy", arguments=read),)
+
+
+async def test_an_answer_it_could_not_finish_may_be_tried_again(server, responding):
+    server.body = response(status="failed")
+    with pytest.raises(OverloadedError, match="could not finish"):
+        await responding.reply(request())
+
+
+async def test_what_both_refuse_is_told(server, responding):
+    server.refuses = lambda body: NOT_HERE if "messages" in body else "no such model"
+    with pytest.raises(TerminalError, match="no such model"):
+        await responding.reply(request())
+
+
+# --- Servers of one's own -------------------------------------------------------------------------------------------
+
+
+async def test_a_model_with_a_url_of_its_own_is_spoken_to_there_without_our_key(server):
+    server.body = OPENAI.text("ok")
+    model = OpenAIModel(KEY, base_url="http://127.0.0.1:9")
+    asked = request()
+    spec = msgspec.structs.replace(asked.model, base_url=server.url)
+    assert (await model.reply(msgspec.structs.replace(asked, model=spec))).text == "ok"
+    with pytest.raises(OverloadedError):
+        await model.reply(asked)
+    await model.close()
+    head = server.requests[0][0]
+    assert KEY not in head
+    assert "max_tokens" in server.sent()
+
+
+async def test_without_any_key_a_server_of_ones_own_answers(server):
+    server.body = OPENAI.text("ok")
+    model = OpenAIModel("")
+    asked = request()
+    spec = msgspec.structs.replace(asked.model, base_url=server.url)
+    assert (await model.reply(msgspec.structs.replace(asked, model=spec))).text == "ok"
+    with pytest.raises(AuthenticationError):
+        await model.reply(asked)
+    await model.close()
 
 
 @pytest.mark.parametrize(("raw", "read"), [("{broken", None), ("", {}), ("3", 3), ({"site": "docs"}, {"site": "docs"})])

@@ -168,6 +168,24 @@ def test_at_a_terminal_the_terminal_is_a_platform_too(workspace):
     assert terminal.exitstatus == 0
 
 
+def test_a_terminal_is_told_that_nobody_will_answer_it(workspace):
+    sessions = (
+        ("", "I will file a lawsuit", "until somebody types /handback."),
+        ("This conversation is with a person: it is about lawsuit.", "/handback", "I am back"),
+    )
+    env = environment(PYTHONPATH=str(ROOT), TERM="dumb")
+    for first, typed, said in sessions:
+        words = ["-m", "bots", "run"]
+        terminal = pexpect.spawn(sys.executable, words, cwd=str(workspace), env=env, timeout=10, encoding="utf-8")
+        terminal.expect(first)
+        terminal.expect("type what you want done")
+        terminal.sendline(typed)
+        terminal.expect(said)
+        terminal.sendline("/quit")
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+
+
 def test_without_a_platform_a_piped_line_is_work_as_ever(workspace):
     done = here(workspace, "run", typed="hello\n")
     assert done.returncode == 0

@@ -390,6 +390,20 @@ async def test_a_form_is_opened_and_comes_back(slack, desk, bot):
     assert desk.of(ControlPressed) == []
 
 
+async def test_an_approval_that_needs_a_reason_asks_for_it(slack, desk, bot):
+    desk.cards[APPROVE.control] = msgspec.structs.replace(card(APPROVE, DENY), approve_reason=True)
+    receipt = await bot.send(post(card(APPROVE, DENY)), "")
+    opened = await slack.press(slack.owner, receipt, "Approve")
+    assert opened.inputs == ("Why?",)
+    assert (await slack.submit(slack.owner, opened.form, ("it is tested",))).acknowledged
+    event = await desk.until(FormSubmitted)
+    assert (event.control, event.fields) == (APPROVE.control, {"reason": "it is tested"})
+    assert desk.of(ControlPressed) == []
+    desk.cards[APPROVE.control] = card(APPROVE, DENY)
+    assert not (await slack.press(slack.owner, receipt, "Approve")).form
+    assert (await desk.until(ControlPressed)).control == APPROVE.control
+
+
 async def test_no_form_for_a_stranger_or_for_what_is_over(slack, desk, bot):
     receipt = await bot.send(post(card(DENY)), "")
     assert (await slack.press(slack.owner, receipt, "Deny")).form == ""
@@ -535,6 +549,46 @@ async def test_a_private_line_finds_its_reader(slack, desk, bot):
     assert await bot.send(post(msgspec.structs.replace(line, event="")), "") == "private"
     assert len(slack.screen()) == before
     assert await bot.find_sent(post(line), "") is None
+
+
+async def test_an_inquiry_is_shown_in_a_private_chat_and_decided_there(slack, desk, bot):
+    alone, here = bot.direct(f"slack:{slack.second.id}"), slack.direct(slack.second)
+    receipt = await bot.send(post(card(APPROVE, DENY), alone), "")
+    assert receipt.startswith(f"{here.channel}:")
+    assert [shown.buttons for shown in slack.screen(here)] == [("Approve", "Deny")]
+    assert (await slack.press(slack.second, receipt, "Approve")).acknowledged
+    event = await desk.until(ControlPressed)
+    assert (event.conversation, event.sender.account) == (place(here.channel), f"slack:{slack.second.id}")
+    assert bot.is_private(event.conversation)
+    assert bot.is_private(alone)
+    assert not bot.is_private(place())
+    decided = DecidedCard(inquiry="i-7f3a00112233", title="DevOps asks to run deploy", headline="Approved by Ana")
+    assert await bot.send(post(decided, alone, n=2), receipt) == receipt
+    assert [shown.buttons for shown in slack.screen(here)] == [()]
+    assert len(slack.journal.lines("request", "conversations.open")) == 1
+    assert not slack.screen(slack.home)
+
+
+async def test_what_was_sent_to_a_private_chat_is_found_there(slack, desk, bot, monkeypatch):
+    monkeypatch.setattr("bots.slack.sending.WAYS_MAX", 1)
+    alone, other = bot.direct(f"slack:{slack.second.id}"), bot.direct(f"slack:{slack.owner.id}")
+    some = post(card(APPROVE), alone)
+    receipt = await bot.send(some, "")
+    assert await adapter(slack).find_sent(some, "") == receipt
+    assert await bot.find_sent(post(card(APPROVE), alone, n=9), "") is None
+    await bot.send(post(Line(text="x"), other, n=3), "")
+    assert await bot.find_sent(some, "") == receipt  # whose chat was forgotten is looked up again
+
+
+async def test_whoever_cannot_be_written_to_is_not_shown_it(slack, desk, bot):
+    assert bot.direct("discord:1") is None
+    assert bot.direct("slack:") is None
+    slack.deactivate(slack.second)
+    with pytest.raises(TerminalError):
+        await bot.send(post(card(APPROVE), bot.direct(f"slack:{slack.second.id}")), "")
+    slack.faults.plan(Fault(method="conversations.open", how="status", status=500))
+    with pytest.raises(RetryableError):
+        await bot.send(post(card(APPROVE), bot.direct(f"slack:{slack.owner.id}")), "")
 
 
 async def test_ways_to_answer_are_forgotten_in_time(slack, desk, bot, monkeypatch):

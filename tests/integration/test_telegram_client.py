@@ -5,6 +5,7 @@ import contextlib
 import socket
 
 import aiohttp
+import msgspec
 import pytest
 
 from bots.telegram import cards, checks, forms, wire, words
@@ -370,6 +371,41 @@ async def test_a_form_is_a_question_and_its_reply(fake, desk, bot):
     event = await desk.next()
     assert isinstance(event, FormSubmitted)
     assert (event.control, event.fields) == (DENY, {"reason": "not today"})
+
+
+async def test_an_approval_that_needs_a_reason_asks_for_it(fake, desk, bot):
+    shown = await bot.send(post(CARD, fake.home), "")
+    desk._card = msgspec.structs.replace(CARD, approve_reason=True)
+    fake.forms = {*fake.forms, "Approve"}
+    opened = await fake.press(fake.owner, shown, "Approve")
+    assert opened.inputs == ("Reason to approve",)
+    assert "with the reason." in fake.screen()[-1].text
+    assert not desk.events
+    await fake.submit(fake.owner, opened.form, ("-",))
+    event = await desk.next()
+    assert isinstance(event, FormSubmitted)
+    assert (event.control, event.fields) == (APPROVE, {"reason": "-"})
+
+
+async def test_an_inquiry_is_shown_in_a_private_chat_and_decided_there(fake, desk, bot):
+    await fake.say(fake.second, "hello", fake.direct(fake.second))
+    await desk.next()
+    alone = bot.direct("telegram:1002")
+    assert alone == where(fake.direct(fake.second))
+    receipt = await bot.send(some_post(CARD, alone), "")
+    assert fake.screen(fake.direct(fake.second))[-1].buttons
+    assert (await fake.press(fake.second, receipt, "Approve")).acknowledged
+    event = await desk.next(2)
+    assert (event.conversation, event.sender.account) == (alone, "telegram:1002")
+    assert bot.is_private(event.conversation)
+    assert not bot.is_private(where(fake.home))
+    with pytest.raises(TerminalError):
+        await bot.send(some_post(CARD, bot.direct("telegram:1003"), "p-2"), "")
+    assert bot.direct("telegram:-100") is bot.direct("telegram:you") is bot.direct("slack:1") is None
+
+
+def some_post(view, conversation, number="p-1"):
+    return Post(id=PostId(number), conversation=conversation, view=view, slot=number, at_ms=SystemClock().now_ms())
 
 
 async def test_several_inputs_are_one_reply_or_one_after_the_other_over_restarts(fake, desk):

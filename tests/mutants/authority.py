@@ -140,7 +140,7 @@ BINDING = (
         "case_10",
         Tests.LAWS + "case_10",
         "core/runtime/orders.py",
-        "if not looks and not same_channel(delivery.conversation, event.conversation):",
+        "if not looks and not is_here(self._context, delivery.conversation, event.conversation, event.sender.account):",
         "if not looks and delivery is None:",
     ),
     sabotage(
@@ -369,8 +369,8 @@ LIMITS = (
         "P4",
         Tests.DELEGATION,
         At.DELEGATION,
-        "refused = _outside_matrix(team, task.role, target, brief.kind) or _too_far(team, task)",
-        "refused = _too_far(team, task)",
+        "refused = _outside_matrix(team, task.role, target, brief.kind) or incomplete",
+        "refused = incomplete",
     ),
     sabotage(
         "loops-not-noticed",
@@ -480,9 +480,9 @@ LIMITS = (
         "reservation-never-settled",
         "P4",
         Tests.LAWS + "day_that_is_spent",
-        At.PERFORM,
-        "return entry, [settle]",
-        "return entry, []",
+        At.THINKING,
+        "return entry, [Settle(id=effect.id, tokens=spent.tokens, microusd=spent.cost_microusd), *changes]",
+        "return entry, changes",
     ),
     sabotage(
         "calls-not-counted",

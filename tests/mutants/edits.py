@@ -67,6 +67,8 @@ class At:
     CANONICAL = "core/rules/canonical.py"
     CALLS = "core/rules/calls.py"
     STEP = "core/rules/step.py"
+    ENDING = "core/rules/ending.py"
+    THINKING = "core/runtime/thinking.py"
     PLAN = "core/rules/plan.py"
     SUPERVISOR = "agents/tools/supervisor.py"
     FILES = "agents/tools/files.py"

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from tests.mutants.authority import BINDING, LIMITS, VOTES
+from tests.mutants.contracts import CONTRACTS
 from tests.mutants.durability import EFFECTS, INTAKE, STORES
+from tests.mutants.private import PRIVATE
 from tests.mutants.record import RECORD
 from tests.mutants.waiting import WAITING
 from tests.mutants.widening import WIDENING
 
-SABOTAGES = (*INTAKE, *STORES, *EFFECTS, *BINDING, *VOTES, *LIMITS, *WAITING, *RECORD, *WIDENING)
+SABOTAGES = (*INTAKE, *STORES, *EFFECTS, *BINDING, *VOTES, *LIMITS, *WAITING, *RECORD, *WIDENING, *CONTRACTS, *PRIVATE)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bots import markdown
 from bots.discord import cards, forms, markup, wire
 from core.model.events import Conversation
+from core.model.inquiries import Verb
 from core.model.views import (
     Answer,
     Branch,
@@ -70,6 +71,7 @@ CARD = st.builds(
     overdue=st.booleans(),
     form=QUESTIONS,
     edit=QUESTIONS,
+    approve_reason=st.booleans(),
 )
 ITEM = st.builds(
     InboxItem, inquiry=TEXT, title=TEXT, tier=TEXT, age_ms=NUMBER, overdue=st.booleans(), needs=TEXT, buttons=BUTTONS
@@ -182,7 +184,9 @@ def test_discord_takes_every_view(view):
 @given(CARD, CONTROL)
 def test_discord_takes_every_form(card, some_control):
     form = forms.modal(some_control, card)
-    assert (form is None) != forms.wants_form(some_control)
+    approves = parse_control(some_control)[1] is Verb.APPROVE
+    wanted = forms.wants_form(some_control) and (card.approve_reason or not approves)
+    assert (form is None) != wanted
     if form is not None:
         assert limits.modal_errors(form) == {}
         assert len(some_control) <= 32

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import assert_never
 
 import msgspec
 
 from core.model import unit as u
-from core.model.events import Event, MessageReceived
+from core.model.effects import RunTool
+from core.model.events import CommandReceived, Event, MessageReceived
 from core.model.ids import digest_of
 from core.model.inquiries import GrantState, Inquiry, InquiryState, Kind, Label, Verb
 from core.model.team import EffectClass, Tier
 from core.model.views import Answer, Trouble
-from core.model.work import Begun, CallState, Entry, Facts, Failure, Heard, RunTool, Task
+from core.model.work import Begun, CallState, Entry, Facts, Failure, Heard, Task
+from core.rules import judging, words
 from core.rules.actions import act_of
 from core.rules.canonical import action_digest, audit_hash
 from core.rules.step import Env, step
@@ -51,14 +54,40 @@ def lost_messages(world: World) -> Iterator[str]:
             yield f"P1: {event.key} has no task"
     said = Counter(event.text for event in {e.key: e for e in world.screen.acked}.values() if _words(event))
     told: Counter[str] = Counter()
+    remarks: Counter[str] = Counter()
     for task in world.tasks():
         for entry in tables.entries[task.id].values():
             if isinstance(entry, Begun) and task.parent is None:
                 told[entry.brief.objective] += 1
             elif isinstance(entry, Heard) and not entry.by_role:
-                told[entry.text] += 1
+                remark = _remark(entry.text)
+                (remarks if remark else told)[remark or entry.text] += 1
     if said != told:
         yield f"P1: people said {dict(said)}, and agents were told {dict(told)}"
+    yield from _comments(world, remarks)
+
+
+_ABOUT = words.about_inquiry("", "", "").rpartition(";")[2]
+"""What stands before a comment where its task hears it."""
+
+
+def _remark(text: str) -> str:
+    """The comment that a task heard; "" for everything else that is said."""
+    about, mark, remark = text.partition(_ABOUT)
+    return remark if mark and about.startswith("(about i-") else ""
+
+
+def _comments(world: World, remarks: Counter[str]) -> Iterator[str]:
+    """A comment that was taken is heard once, unless its task was over first; one that was not, never."""
+    tables = world.store._tables
+    made = {e.key: e for e in world.screen.acked if isinstance(e, CommandReceived) and e.name == "comment"}
+    typed = Counter(" ".join(e.arguments[1:]) for e in made.values())
+    taken_n = sum(row.row.what == "inquiry.commented" for row in tables.audit.values())
+    if not remarks <= typed:
+        yield f"P1: agents were told {dict(remarks)}, and people remarked {dict(typed)}"
+    heard_of = sum(signal.signal.id.endswith(":comment") for signal in tables.signals.values())
+    if sum(remarks.values()) > taken_n or heard_of != taken_n:
+        yield f"P1: {taken_n} comments were taken, {heard_of} sent on, {dict(remarks)} heard"
 
 
 def _words(event: Event) -> bool:
@@ -100,6 +129,8 @@ def wrong_executions(world: World) -> Iterator[str]:
 def _unearned(world: World, inquiry: Inquiry, by: tuple[str, ...]) -> Iterator[str]:
     """Whether those in whose name a grant was minted really pressed, and were enough."""
     yes = {Verb.APPROVE.value, Verb.RERUN.value}
+    if inquiry.label is Label.OVERRIDE:
+        yes = {Verb.OVERRIDE.value}
     presses = [who for who, verb, of in world.pressed if of == inquiry.id and verb in yes]
     for person in by:
         if person not in presses:
@@ -116,6 +147,12 @@ def _unearned(world: World, inquiry: Inquiry, by: tuple[str, ...]) -> Iterator[s
         case Label.REDUCED:
             if not by:
                 yield f"P3: {inquiry.id} was approved by nobody"
+        case Label.OVERRIDE:
+            owners = {person.id for person in world.team.people if person.role == "owner"}
+            if len(by) != 1 or not set(by) <= owners or set(by) & {*inquiry.initiators, *inquiry.editors}:
+                yield f"P3: {inquiry.id} was overridden by {by}"
+        case _:
+            assert_never(inquiry.label)
 
 
 def wrong_answers(world: World) -> Iterator[str]:
@@ -147,7 +184,8 @@ def outside_the_matrix(world: World) -> Iterator[str]:
             yield f"P4: {task.id} is {task.hops} hops away"
         if task.parent is not None:
             above = tasks[task.parent]
-            if task.brief.kind not in rows.get((above.role, task.role), ()):
+            judges = task.brief.kind == judging.KIND and world.team.roles[above.role].judged_by == task.role
+            if not judges and task.brief.kind not in rows.get((above.role, task.role), ()):
                 yield f"P4: {above.role} handed {task.brief.kind} to {task.role}"
 
 

@@ -83,7 +83,12 @@ CAL = Person(id="cal", name="Cal", role="approver", accounts=("sim:cal",))
 EVE = Person(id="eve", name="Eve", role="approver", accounts=("sim:eve",))
 
 
-def company(*people: Person, budgets: dict[str, Budget] | None = None, hops_max: int = 4) -> Team:
+def company(
+    *people: Person,
+    budgets: dict[str, Budget] | None = None,
+    hops_max: int = 4,
+    judged_by: dict[str, str] | None = None,
+) -> Team:
     """CEO > CTO > DevOps, Developer, QA; `people` default to Ana alone, the single operator."""
     budgets = budgets or {}
     tools_of = {"ceo": (), "cto": (NOTE,), "devops": WORK_TOOLS, "developer": (NOTE, LOOK), "qa": (NOTE, LOOK)}
@@ -102,6 +107,7 @@ def company(*people: Person, budgets: dict[str, Budget] | None = None, hops_max:
             commands=("deploy",) if name == "devops" else (),
             permissions=Permissions(can_deploy=name == "devops"),
             budget=budgets.get(name, BUDGET),
+            judged_by=(judged_by or {}).get(name, ""),
             specs=specs,
             prompt=f"You are {name}.",
             version=f"v-{name}",

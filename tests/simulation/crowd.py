@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ from core.model.team import Person, StageRule, Team, TierRule
 from core.model.views import InquiryCard
 from core.rules.controls import parse_control
 from tests.simulation import company
-from tests.simulation.places import Life, Screen, SimPlatform
+from tests.simulation.places import ALONE, Life, Screen, SimPlatform
 from tests.simulation.scenarios import DEPLOY, DONE, give
 from tests.simulation.world import CHANNEL, World
 
@@ -101,7 +101,7 @@ class Crowd(World):
         super().__init__(
             seed,
             script=chance.choice(SCRIPTS),
-            team=team_of(chance),
+            team=self._team(chance),
             interleave=chance.random() < 0.7,
             faults=chance.choice((0.0, 0.0, 0.1)),
             nonce=chance.random() < 0.7,
@@ -113,7 +113,11 @@ class Crowd(World):
         self.behind_hours = 0.0
         self.sent: list[Event] = []
         self.said: set[tuple[str, str, int]] = set()  # who said yes to which revision of what; 0: as it is by then
+        self.own: set[tuple[str, str]] = set()  # presses in private of one's own buttons, and what was typed there
         self._of: dict[Life, dict[str, Any]] = {}
+
+    def _team(self, chance: random.Random) -> Team:
+        return team_of(chance)
 
     def _actions(self, life: Life) -> dict[str, Any]:
         if life not in self._of:
@@ -184,7 +188,14 @@ class Crowd(World):
     # --- Actions ----------------------------------------------------------------------------------------------------
 
     def _act(self) -> None:
-        actions = {
+        actions = self._may_do()
+        action = self.people.choices(list(actions), list(actions.values()))[0]
+        self.did[action.__name__.strip("_").replace("_", " ")] += 1
+        action()
+
+    def _may_do(self) -> dict[Callable[[], None], int]:
+        """What people do, and how often. (One more makes other schedules of all seeds.)"""
+        return {
             self._clicks: 10,
             self._clicks_what_is_open: 12,
             self._clicks_what_is_stale: 3,
@@ -203,14 +214,13 @@ class Crowd(World):
             self._clock_jumps: 3,
             self._dies: 2,
         }
-        action = self.people.choices(list(actions), list(actions.values()))[0]
-        self.did[action.__name__.strip("_").replace("_", " ")] += 1
-        action()
 
     def happens(self, kind: Any, by: str, at: Conversation, **fields: Any) -> Event:
         """Somebody does something somewhere."""
         self.events_n += 1
         self._work += 1
+        if at.account == ALONE:  # whoever speaks in private does so in their own chat, with whoever's button
+            at = msgspec.structs.replace(at, channel=f"{at.platform}:{by}")
         sender = Sender(account=f"{at.platform}:{by}", name=by.title())
         event: Event = kind(
             key=f"{at.platform}:{self.events_n}", at_ms=self.clock.now_ms(), conversation=at, sender=sender, **fields
@@ -218,7 +228,12 @@ class Crowd(World):
         self.screen.pending.append(event)
         self.sent.append(event)
         self._remember(event, by)
+        if not isinstance(event, ControlPressed | FormSubmitted) or self._stands_in(event.control, at):
+            self.own.add((sender.account, event.key))
         return event
+
+    def _stands_in(self, control: str, at: Conversation) -> bool:
+        return any(place == at for card, place in self.shown() if any(b.control == control for b in card.buttons))
 
     def _remember(self, event: Event, by: str) -> None:
         """What was really said, and of what: the only thing a grant may rest on."""
@@ -232,7 +247,7 @@ class Crowd(World):
                     self.pressed.append((by, parsed[1].value, shown.inquiry))
                     if parsed[1].value in YES:
                         self.said.add((by, shown.inquiry, shown.revision))
-            case CommandReceived(name=name, arguments=arguments) if name in YES:
+            case CommandReceived(name=name, arguments=arguments) if name in {*YES, Verb.OVERRIDE.value}:
                 self.pressed.append((by, name, arguments[0] if arguments else ANY))
                 self.said.add((by, arguments[0] if arguments else ANY, 0))
 
@@ -376,6 +391,31 @@ class Crowd(World):
             self.hazards.crash_at = frozenset({self.hazards.count + self.people.randrange(1, 60)})
 
 
+class BoldCrowd(Crowd):
+    """One with an owner who may decide alone, people who remark on what waits, and private chats to press in."""
+
+    def _team(self, chance: random.Random) -> Team:
+        team = super()._team(chance)
+        rule = msgspec.structs.replace(team.policy.tiers["infrastructure"], override=True, direct=True)
+        tiers = {**team.policy.tiers, "infrastructure": rule}
+        return msgspec.structs.replace(team, policy=msgspec.structs.replace(team.policy, tiers=tiers))
+
+    def _may_do(self) -> dict[Callable[[], None], int]:
+        return {**super()._may_do(), self._overrides: 8, self._remarks: 6}
+
+    def _overrides(self) -> None:
+        self._says_of_one("override", self.people.choice(("ana", self._somebody())), "it burns")
+
+    def _remarks(self) -> None:
+        self._says_of_one("comment", self._somebody(), f"remark {self.events_n}")
+
+    def _says_of_one(self, name: str, who: str, text: str) -> None:
+        known = [one.id for one in self.open_inquiries()] or list(self.store._tables.inquiries)
+        if known:
+            at, one = self.people.choice(PLACES), self.people.choice(known)
+            self.happens(CommandReceived, who, at, name=name, arguments=(one, text))
+
+
 # --- What must be true ------------------------------------------------------------------------------------------------
 
 
@@ -404,5 +444,8 @@ def unearned(world: Crowd) -> Iterator[str]:
         yield f"P3: {ran} executions of {len(used)} attempts"
     votes = Counter((v.inquiry, v.revision, v.stage, v.principal) for v in tables.votes.values() if v.active)
     yield from (f"P3: {key} has {n} votes" for key, n in votes.items() if n > 1)
+    for v in tables.votes.values():
+        if v.conversation and v.conversation.account == ALONE and (v.account, v.callback) not in world.own:
+            yield f"P3: {v.account} voted with a button of somebody's private chat"
     strangers = {v.principal for v in tables.votes.values()} - {person.id for person in world.team.people}
     yield from (f"P3: {who} voted" for who in strangers)

@@ -17,12 +17,13 @@ from core.adapters.memory import MemoryStore
 from core.adapters.memory_reads import MemoryReads
 from core.adapters.models.scripted import ScriptedModel
 from core.model import unit as u
+from core.model.effects import RunTool
 from core.model.errors import AmbiguousError, RateLimitedError, RetryableError, StoreFullError
-from core.model.events import Event
+from core.model.events import Conversation, Event
 from core.model.ids import digest_of
 from core.model.team import EffectClass, Team, ToolSpec
 from core.model.views import Post
-from core.model.work import Failure, Reply, RunTool, Task, ToolResult
+from core.model.work import Failure, Reply, Task, ToolResult
 from core.ports import Intake, ModelRequest, Sending, Workplace
 
 START_MS = 1_800_000_000_000
@@ -204,6 +205,10 @@ class Screen:
         return receipt
 
 
+ALONE = "alone"
+"""The account of a private chat; its channel is whose it is."""
+
+
 class SimPlatform(ports.Platform):
     """One life's connection to the screen."""
 
@@ -236,6 +241,12 @@ class SimPlatform(ports.Platform):
         receipt = self._screen.take(post, edits)
         await self._life.point("after send")
         return receipt
+
+    def direct(self, account: str) -> Conversation | None:
+        return Conversation(platform=self.name, account=ALONE, channel=account)
+
+    def is_private(self, conversation: Conversation) -> bool:
+        return conversation.account == ALONE
 
     async def find_sent(self, post: Post, edits: str, part: int = 0) -> str | None:
         if edits:
@@ -332,6 +343,9 @@ class SimTeams:
         self._team = team
 
     def current(self) -> Team:
+        return self._team
+
+    def of(self, root: str) -> Team:
         return self._team
 
     def parse(self, blob: bytes) -> Team:

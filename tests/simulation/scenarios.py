@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from core.adapters.models.scripted import Script, Step, both, fail, last_of, say, turn_of, use
 from core.model.errors import AuthenticationError, OverloadedError
 from core.model.inquiries import Kind
@@ -19,8 +21,10 @@ from core.model.work import Phase, Reply, Stop
 from core.ports import ModelRequest
 from tests.simulation import company
 from tests.simulation.company import ANA, BEN, CAL, EVE
+from tests.simulation.contracts import GROWING, JUDGED
 from tests.simulation.world import World
 
+ROOMY = {"devops": msgspec.structs.replace(company.BUDGET, task_calls_max=40)}
 WRAP_UPS_MAX = 12
 DEPLOY = use("run_command", command="deploy", args={"site": "landing"})
 DONE = use("hand_off", summary="The landing page is deployed.", changed=["site"], risks=["none known"])
@@ -122,6 +126,20 @@ async def fan_out(world: World) -> None:
     cto = world.task_of("cto")
     assert cto.result is not None
     assert cto.turns == 2
+
+
+async def judged(world: World) -> None:
+    world.say("write the page")
+    await wrap_up(world)
+    assert world.answers in (["The page is written."], [])
+    assert world.task_of("developer").judged_n == 1
+
+
+async def growing(world: World) -> None:
+    world.say("note it all")
+    await wrap_up(world)
+    assert world.answers in (["It is noted."], [])
+    assert world.task_of("devops").context_tokens < 7_000
 
 
 # --- 4, 5: a denial, an edit ----------------------------------------------------------------------------------------
@@ -428,6 +446,8 @@ SHORT: tuple[Scenario, ...] = (
         name="deploy, a platform that cannot tell", run=deploy, script=chain(DEPLOY, DONE), world={"nonce": False}
     ),
     Scenario(name="fan-out", run=fan_out, script=FAN_OUT),
+    Scenario(name="judged", run=judged, script=JUDGED, team={"judged_by": {"developer": "qa"}}),
+    Scenario(name="growing", run=growing, script=GROWING, team={"budgets": ROOMY}),
     Scenario(name="denial", run=denial, script=chain(DEPLOY, DEPLOY, DONE), people=THREE),
     Scenario(name="edit", run=edit, script=chain(DEPLOY, DONE), people=(*THREE, EVE)),
     Scenario(name="edit, single operator", run=edit, script=chain(DEPLOY, DONE)),

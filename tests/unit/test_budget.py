@@ -32,6 +32,7 @@ def test_the_day_is_the_teams():
 def test_the_most_a_call_may_cost_takes_the_dearest_price_and_the_smaller_output():
     assert worst_case(ROLE, MODEL) == (34_000, 32_000 * 375 // 100 + 2_000 * 15)
     assert worst_case(ROLE, msgspec.structs.replace(MODEL, output_tokens_max=9_000))[0] == 36_000
+    assert worst_case(ROLE, msgspec.structs.replace(MODEL, thinking_tokens=500, output_tokens_max=9_000))[0] == 36_500
 
 
 def test_cost_is_rounded_up():

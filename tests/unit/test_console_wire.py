@@ -155,6 +155,13 @@ def test_what_a_key_does(verb, option, what):
     assert wire.press(Button(control=control, label="x")) == what
 
 
+def test_an_approval_that_needs_a_reason_asks_for_it():
+    control = views.control(NONCE, Verb.APPROVE)
+    asked = wire.AskFor(control, "reason", words.QUESTIONS[Verb.APPROVE], optional=False)
+    assert wire.press(Button(control=control, label="x"), approve_reason=True) == asked
+    assert wire.press(Button(control=views.control(NONCE, Verb.EDIT), label="x"), approve_reason=True) != asked
+
+
 def test_a_control_we_do_not_know_is_pressed_as_it_is():
     assert wire.press(Button(control="later-release", label="x")) == wire.Press("later-release")
 

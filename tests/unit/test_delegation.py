@@ -105,6 +105,27 @@ def test_two_roles_with_nobody_above_go_to_people():
     assert "a person decides" in loop.failure.recovery
 
 
+@pytest.mark.parametrize(
+    ("ops", "qa", "who"),
+    [
+        (("ceo", "people"), ("cto", "ceo"), "ceo"),
+        (("people", "cto"), ("cto", "people"), None),
+        (("qa", "cto", "ceo"), ("qa", "ceo"), "ceo"),
+        (("ceo",), ("people",), "cto"),
+    ],
+)
+def test_a_loop_goes_to_the_first_that_both_escalate_to(ops, qa, who):
+    roles = {
+        **TEAM.roles,
+        "devops": msgspec.structs.replace(TEAM.roles["devops"], escalates_to=ops),
+        "qa": msgspec.structs.replace(TEAM.roles["qa"], escalates_to=qa),
+    }
+    of = msgspec.structs.replace(TEAM, roles=roles)
+    brief = Brief(objective="run the test of the page", kind="test")
+    history = rounds(*[brief.objective] * 3, source="devops", target="qa", kind="test")
+    assert hand_over(of, task("devops", rounds=history), "qa", brief).supervisor == who
+
+
 def test_one_above_the_other_goes_to_whoever_is_above_both():
     loop = hand_over(TEAM, task("cto", rounds=rounds(*["..."] * 3)), "devops", Brief(objective="", kind="deployment"))
     assert loop.supervisor == "ceo"

@@ -425,9 +425,11 @@ def test_what_a_modal_cannot_hold_is_one_input():
 
 
 def test_other_presses_need_no_form():
-    for some in ("later-release", control(NONCE, Verb.APPROVE), control(NONCE, Verb.ANSWER, 2)):
+    for some in ("later-release", control(NONCE, Verb.ANSWER, 2)):
         assert not forms.wants_form(some)
         assert forms.modal(some, card(inquiry())) is None
+    assert forms.modal(control(NONCE, Verb.APPROVE), card(inquiry())) is None
+    assert inputs(modal(control(NONCE, Verb.APPROVE), approve_reason=True))["reason"]["required"]
 
 
 def test_the_menu_is_one_of_discord():

@@ -9,6 +9,8 @@ from msgspec import structs
 
 from core.model.events import Conversation
 from core.model.team import (
+    AllowRule,
+    BoundRule,
     Escalation,
     EscalationStep,
     Person,
@@ -31,8 +33,9 @@ SHIP = {"command": "ship", "args": {"site": "landing"}}
 SIDE = Conversation(platform="slack", account="T1", channel="C42")
 
 
-def told(team: Team, role: str, tool: str, arguments: Any, asked_by: str = "") -> str:
-    return "\n".join(explain(team, role, tool, arguments, asked_by=asked_by, fingerprints=small.FINGERPRINTS))
+def told(team: Team, role: str, tool: str, arguments: Any, asked_by: str = "", now_ms: int = 0) -> str:
+    prints = small.FINGERPRINTS
+    return "\n".join(explain(team, role, tool, arguments, asked_by=asked_by, fingerprints=prints, now_ms=now_ms))
 
 
 def ruled(rule: TierRule, tier: Tier = Tier.EXTERNAL, *people: Person, **policy: Any) -> Team:
@@ -171,9 +174,45 @@ def test_conditions_places_and_all_that_time_brings() -> None:
     text = told(ruled(queued, escalations={"up": once}), "ops", "mail", {"to": "x"})
     assert "after 1 h, others are asked, too: carol" in text
     assert "all of these again" not in text
+    unnamed = told(ruled(structs.replace(rule, escalation="")), "ops", "mail", {"to": "x"})
+    assert "at the deadline, others are asked, too: owner" in unnamed
+    first = Escalation(steps=(EscalationStep(after_ms=0, to=("carol",)),))
+    assert "at once, others are asked, too: carol" in told(
+        ruled(queued, escalations={"up": first}), "ops", "mail", {"to": "x"}
+    )
+
+
+def test_that_an_approval_may_be_for_several_times_is_said() -> None:
+    rule = TierRule(stages=(StageRule(),), bounded=BoundRule(count_max=3, hours_max=1.5))
+    said = told(ruled(rule), "ops", "mail", {"to": "x"}, "you")
+    assert "or, where all who approve say so: up to 3 times within 1.5 h" in said
+    assert "up to" not in told(ruled(structs.replace(rule, bounded=None)), "ops", "mail", {"to": "x"}, "you")
 
 
 def test_a_circle_of_reporting_lines_ends() -> None:
     team = small.team()
     roles = {**team.roles, "ceo": structs.replace(team.roles["ceo"], reports_to="cto")}
     assert told(structs.replace(team, roles=roles), "ops", "look", {"at": "x"}).startswith("runs at once")
+
+
+def test_what_is_allowed_for_good_runs_at_once_until_its_day_is_over() -> None:
+    rule = AllowRule(tool="mail", verb="mail", until_ms=small.NOW_MS + 3 * 86_400_000)
+    team = ruled(TierRule(stages=(StageRule(),)), allow=(rule,))
+    said = told(team, "ops", "mail", {"to": "all"}, "you", small.NOW_MS)
+    assert said.splitlines()[1] == "because: policy.allow lets it, for another 3 d"
+    assert "would be asked of people if: the task has read text from outside" in said
+    for now_ms in (0, rule.until_ms):
+        assert "people are asked" in told(team, "ops", "mail", {"to": "all"}, "you", now_ms)
+
+
+def test_times_are_told_from_when_it_is_asked() -> None:
+    said = told(ruled(TierRule(stages=(StageRule(),))), "ops", "mail", {"to": "all"}, "you", small.NOW_MS)
+    assert "after 1 d without a decision" in said
+
+
+def test_what_is_shown_in_private_is_said() -> None:
+    steps = (EscalationStep(after_ms=60_000, direct=True),)
+    rule = TierRule(stages=(StageRule(),), direct=True, deliver=(SIDE,), escalation="up")
+    said = told(ruled(rule, escalations={"up": Escalation(steps=steps)}), "ops", "mail", {"to": "all"}, "you")
+    assert f"shown: where the work was asked for, slack:T1/C42, {telling.EXPLAIN_DIRECT}" in said
+    assert f"others are asked, too: {telling.EXPLAIN_DIRECT}" in said

@@ -130,8 +130,26 @@ def test_a_decision_is_told_with_the_reasons_of_its_voters() -> None:
     assert said.splitlines() == [
         "08:00 · CEO asks · i-1",
         "  paint it?",
-        "  Denied by You: too early",
+        "  Denied by You at 08:00: too early",
         "  bob: not⏎now",
     ]
+
+
+def test_an_approval_is_told_with_the_reason_of_whoever_gave_the_last_vote_too() -> None:
+    inquiry = make.inquiry(state=InquiryState.APPROVED, question="paint it?", ended=(small.NOW_MS, ("you",), "it fits"))
+    vote = Vote(
+        inquiry=inquiry.id,
+        revision=1,
+        stage=0,
+        principal="you",
+        account="a",
+        evidence=Evidence.VERIFIED,
+        verb=Verb.APPROVE,
+        callback="c",
+        at_ms=1,
+        reason="it fits",
+    )
+    said = told(inquiry, (vote,), small.team(), small.NOW_MS)
+    assert said.splitlines()[2:] == ["  Approved by You at 08:00", "  You: it fits"]
     bare = structs.replace(inquiry, question="", resolution=None, state=InquiryState.EXPIRED)
     assert len(told(bare, (), small.team(), small.NOW_MS).splitlines()) == 2

@@ -659,7 +659,15 @@ def test_a_policy_may_deny_at_the_deadline():
     assert (decision.transition, decision.inquiry.state, decision.inquiry.resolution.by) == (8, S.DENIED, ("deadline",))
 
 
-@pytest.mark.parametrize("changes", [{"state": S.CREATED}, {"state": S.DENIED}, {"decide_by_ms": None}])
+@pytest.mark.parametrize("state", [S.CREATED, S.UNDELIVERABLE])
+def test_what_could_be_shown_to_nobody_is_late_too(state):
+    decision = rules.deadline(mail(state=state).row, NOW + DAY_MS)
+    assert (decision.transition, decision.inquiry.overdue, decision.inquiry.state) == (14, True, state)
+    decision = rules.deadline(mail(state=state, at_deadline="deny").row, NOW + DAY_MS)
+    assert (decision.transition, decision.inquiry.state) == (8, S.DENIED)
+
+
+@pytest.mark.parametrize("changes", [{"state": S.DENIED}, {"decide_by_ms": None}])
 def test_a_deadline_leaves_the_rest_alone(changes):
     assert rules.deadline(mail(**changes).row, NOW + 9 * DAY_MS).transition == 0
 

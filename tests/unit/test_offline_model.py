@@ -129,7 +129,7 @@ class World:
                     )
                 case _:
                     known = {t.name: t for t in (HAND_OFF, ASK, READ_FILE, WRITE_FILE, LIST_FILES)}
-                    specs.append(known[name])
+                    specs.extend(known[name] for name in (name,) if name in known)  # of others it knows nothing
         return tuple(specs)
 
     async def say(self, role, *messages):
@@ -498,6 +498,14 @@ async def test_a_real_team_is_introduced(tmp_path):
 async def test_what_was_said_earlier_is_not_the_request():
     said = (Said(speaker="You", text="deploy the docs"), Said(speaker="CEO", text="Done.", by_agent=True))
     reply = await THREE.say("ceo", begun("hello", said=said))
+    assert reply.uses == ()
+
+
+@pytest.mark.parametrize("said", [(), (Said(speaker="You", text="deploy the docs"),)])
+async def test_what_is_remembered_is_not_the_request(said):
+    memory = ("[m-1] 2027-01-15 Objective: deploy the docs",)
+    begin = Begun(at_ms=0, brief=Brief(objective="hello"), definition="d", asked_by="You", said=said, memory=memory)
+    reply = await THREE.say("ceo", begin_text(begin))
     assert reply.uses == ()
 
 

@@ -124,6 +124,16 @@ WRONG = [
         "those who replace the others could not decide external",
         "no replace",
     ),
+    ("  deliver: [origin, dm]\n", 38, "'dm' is no place", "origin, direct, or platform:account/channel"),
+    ("  deliver: [direct]\n", 38, "origin is missing", "origin first"),
+    ("  deliver: [origin, direct, direct]\n", 38, "direct is said twice", "direct once"),
+    ("  inbox: {channel: direct}\n", 38, "'direct' is no place", "slack:T01/C42"),
+    (
+        "  escalations: {day: {steps: [{after_minutes: 1, deliver: [Direct]}]}}\n",
+        38,
+        "'Direct' is no place",
+        "direct, or platform:account/channel",
+    ),
     ("  yes_counts: perhaps\n", 38, "yes_counts: 'perhaps'", "true or false"),
 ]
 
@@ -233,3 +243,54 @@ def test_quiet_hours_are_a_persons_own(place):
     edit(place, "name: Ben,", "name: Ben, quiet: 18:00-09:00, quiet_days: [sat, sun],")
     people = load(place, environ={}).people
     assert (people[1].quiet, people[1].quiet_days, people[0].quiet) == ("18:00-09:00", ("sat", "sun"), "")
+
+
+def test_direct_is_a_place_for_everybody_who_may_decide(place):
+    write(
+        place,
+        """\
+  deliver: [origin, direct]
+  tiers:
+    external: {deliver: [origin]}
+    financial: {escalation: day}
+  escalations:
+    day: {steps: [{after_minutes: 1, deliver: [direct, slack:T/C]}, {after_minutes: 2, to: [ana]}]}
+""",
+    )
+    policy = load(place, environ={}).policy
+    assert {name: rule.direct for name, rule in policy.tiers.items()} == {
+        "read": True,
+        "internal": True,
+        "external": False,
+        "financial": True,
+        "infrastructure": True,
+    }
+    assert policy.review.direct
+    assert [step.direct for step in policy.escalations["day"].steps] == [True, False]
+    assert policy.escalations["day"].steps[0].deliver == (Conversation(platform="slack", account="T", channel="C"),)
+    assert not policy.tiers["financial"].deliver
+
+
+def test_direct_needs_accounts(place):
+    write(place, "  tiers: {external: {deliver: [origin, direct]}}\n")
+    edit(place, "name: Ben,", "name: Ben, accounts: [],")
+    _, notices = check(place)
+    (told,) = [str(notice) for notice in notices if "direct reaches nobody" in str(notice)]
+    assert "Ben" in told
+    assert ":38" in told
+
+
+def test_every_key_of_a_tier_is_in_force_and_the_rest_of_the_tier_stays(place):
+    write(
+        place,
+        "  tiers:\n    external: {decide_hours: 0.5, execute_hours: 2, at_deadline: deny, verified: true,\n"
+        "      allow_self: true, override: true, may_allow: true, bounded: {count_max: 3, hours_max: 1.5}}\n",
+    )
+    policy = load(place, environ={}).policy
+    rule, other = policy.tiers["external"], policy.tiers["financial"]
+    assert (rule.decide_ms, rule.execute_ms, rule.at_deadline) == (HOUR_MS // 2, 2 * HOUR_MS, "deny")
+    assert (rule.verified, rule.allow_self, rule.override, rule.may_allow) == (True, True, True, True)
+    assert (rule.bounded.count_max, rule.bounded.hours_max) == (3, 1.5)
+    assert rule.stages == other.stages
+    assert (other.decide_ms, other.execute_ms, other.at_deadline) == (24 * HOUR_MS, 24 * HOUR_MS, "queue")
+    assert (other.verified, other.allow_self, other.override, other.bounded) == (False, False, False, None)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from core.model.effects import AskHuman, Finish, ReturnQuestion, SetDeadline
 from core.model.ids import CallId, EffectId, TaskId
 from core.model.inquiries import Inquiry
 from core.model.unit import AddPost, AddSignal, PutInquiry, Reserve, Room
 from core.model.work import (
-    AskHuman,
     Begun,
     Brief,
     Call,
     CallState,
-    Finish,
     Handoff,
     Phase,
     Replied,
     Reply,
-    ReturnQuestion,
-    SetDeadline,
     Settled,
     Stopped,
     ToolUse,
@@ -117,7 +114,7 @@ def test_what_one_plan_holds_of_a_day_is_asked_for_together() -> None:
 
 
 def test_a_lease_outlives_what_it_covers() -> None:
-    from core.model.work import CallModel, RunTool
+    from core.model.effects import CallModel, RunTool
 
     tool = RunTool(
         id=THINKING, call=CallId("c"), tool="note", arguments={}, effect=small.NOTE.effect, seconds_max=30, digest=""

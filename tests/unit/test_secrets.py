@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from core.model.inquiries import Verb
+from core.model.team import Tier, ToolSpec
 from core.rules import notes
 from core.rules.actions import act_of
 from core.rules.canonical import action_digest
+from core.rules.policy import gates_of
 from core.rules.secrets import redacted, secrets_of
 from core.rules.words import REDACTED
 from tests.rules_kit import COMMANDS, PRINTS, Desk, approval, team
@@ -83,3 +85,24 @@ def test_case_29_a_secret_cannot_be_edited():
     desk = Desk(OF, asked)
     outside = desk.press("bob", Verb.EDIT, edit={"args.pin": "9"})
     assert outside.note == f"{notes.INVALID_EDIT}: args.pin cannot be changed."
+
+
+@pytest.mark.parametrize("pin", ["7", "abc", "1234", ""])
+def test_a_resource_names_no_secret_however_short(pin):
+    command = msgspec.structs.replace(SHIP, resource="safe:{site}:{pin}")
+    act = act_of(team(commands={**COMMANDS, "ship": command}), "devops", "run_command", shipping(pin), PRINTS)
+    assert act.action.resource == f"safe:docs:{REDACTED}"
+    spec = ToolSpec(name="odd", about="", parameters=of(pin=HIDDEN), resource="pin:{pin}", tier=Tier.EXTERNAL)
+    odd = act_of(team(tools={"odd": spec}), "devops", "odd", {"pin": pin}, {})
+    assert odd.action.resource == f"pin:{REDACTED}"
+    assert odd.action.arguments == {"pin": pin}
+
+
+def test_a_word_in_a_hidden_resource_is_found_all_the_same():
+    spec = ToolSpec(name="odd", about="", parameters=of(at=HIDDEN), resource="at:{at}", tier=Tier.INTERNAL)
+    of_team = team(tools={"odd": spec})
+    for at, asked in (("production", True), ("elsewhere", False)):
+        act = act_of(of_team, "devops", "odd", {"at": at}, {})
+        found = gates_of(of_team, "devops", act, gated=False, untrusted=False)
+        assert (found is not None) is asked
+        assert "production" not in act.action.resource

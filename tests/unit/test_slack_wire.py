@@ -539,6 +539,7 @@ def test_a_press():
             key="slack:T1:1.2.3", at_ms=NOW, conversation=HERE, sender=Sender(account="slack:U1", name="ana"),
             control=APPROVE,
         ),
+        verb=Verb.APPROVE,
         trigger="1.2.3",
         response_url="https://hooks",
     )  # fmt: skip

@@ -8,25 +8,31 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from core.model.effects import (
+    AbortEffect,
+    AnswerChild,
+    AskHuman,
+    CallModel,
+    CancelChild,
+    CancelInquiry,
+    Delegate,
+    Finish,
+    ReturnQuestion,
+    RunTool,
+    SetDeadline,
+    Tell,
+)
 from core.model.ids import CallId, EffectId, InquiryId, SignalId, TaskId
 from core.model.inquiries import InquiryState, Kind
 from core.model.team import Permissions
 from core.model.work import (
-    AbortEffect,
-    AnswerChild,
-    AskHuman,
     Begun,
     Brief,
     Call,
-    CallModel,
     CallState,
-    CancelChild,
-    CancelInquiry,
     ChildEnded,
     Decided,
-    Delegate,
     Failure,
-    Finish,
     Handoff,
     Heard,
     Held,
@@ -39,14 +45,10 @@ from core.model.work import (
     Replied,
     Reply,
     Returned,
-    ReturnQuestion,
-    RunTool,
-    SetDeadline,
     Settled,
     Stop,
     Stopped,
     Task,
-    Tell,
     TimedOut,
     ToolResult,
     ToolUse,

@@ -185,8 +185,12 @@ def asked(some_control, some_card, again=False):
 
 
 def test_which_presses_open_a_form():
-    assert all(map(forms.wants_form, (DENY, EDIT, BACK, ANSWER)))
-    others = (control(NONCE, Verb.APPROVE), control(NONCE, Verb.VIEW), control(NONCE, Verb.ANSWER, 0), "what")
+    approve = control(NONCE, Verb.APPROVE)
+    assert all(map(forms.wants_form, (DENY, EDIT, BACK, ANSWER, approve)))
+    assert forms.is_wanted(CARD, DENY)
+    assert not forms.is_wanted(CARD, approve)
+    assert forms.is_wanted(msgspec.structs.replace(CARD, approve_reason=True), approve)
+    others = (control(NONCE, Verb.VIEW), control(NONCE, Verb.ANSWER, 0), "what")
     assert not any(map(forms.wants_form, others))
 
 

@@ -298,7 +298,10 @@ def test_a_form_lists_what_it_asks():
 def test_the_only_person_is_told_how_to_approve_alone():
     assert card(inquiry(label=Label.SINGLE)).hint == words.HINT_TWICE
     assert card(inquiry(label=Label.SINGLE, pressed_once=True)).hint == words.HINT_AGAIN
-    assert card(inquiry(label=Label.REDUCED)).hint == ""
+    assert card(inquiry(label=Label.REDUCED)).hint == words.HINT_REDUCED
+    both = card(inquiry(label=Label.REDUCED, approve_reason=True)).hint
+    assert both == f"{words.HINT_REDUCED} · {words.HINT_REASON}"
+    assert card(inquiry(approve_reason=True)).hint == words.HINT_REASON
     assert card(inquiry(label=Label.SINGLE, kind=Kind.RECONCILE)).hint == ""
 
 
@@ -343,15 +346,19 @@ def decided(state, by=("bo",), answer=None, reason="", **changes):
     [
         (InquiryState.APPROVED, {}, "Approved by Bo at 18:00"),
         (InquiryState.APPROVED, {"label": Label.SINGLE}, "Approved by Bo at 18:00 (single operator)"),
-        (InquiryState.DENIED, {"reason": "not on Friday"}, "Denied by Bo: not on Friday"),
-        (InquiryState.DENIED, {}, "Denied by Bo"),
+        (InquiryState.DENIED, {"reason": "not on Friday"}, "Denied by Bo at 18:00: not on Friday"),
+        (InquiryState.DENIED, {}, "Denied by Bo at 18:00"),
         (InquiryState.ANSWERED, {"answer": "Spain"}, "Answered by Bo at 18:00: Spain"),
         (InquiryState.ANSWERED, {}, "Answered by Bo at 18:00"),
         (InquiryState.DISMISSED, {}, "Dismissed by Bo at 18:00"),
         (InquiryState.SUPERSEDED, {}, "Replaced by a newer request"),
-        (InquiryState.CANCELLED, {"reason": "the task ended"}, "Withdrawn: the task ended"),
-        (InquiryState.CANCELLED, {}, "Withdrawn"),
-        (InquiryState.EXPIRED, {}, "Expired: nobody decided in time"),
+        (InquiryState.DENIED, {"by": ("deadline",), "reason": "late"}, "Denied by the deadline at 18:00: late"),
+        (InquiryState.CANCELLED, {"by": ("",), "reason": "the task ended"}, "Withdrawn: the task ended"),
+        (InquiryState.CANCELLED, {"by": ("policy",)}, "Withdrawn"),
+        (InquiryState.CANCELLED, {}, "Withdrawn by Bo at 18:00"),
+        (InquiryState.CANCELLED, {"reason": "which?"}, "Withdrawn by Bo at 18:00: which?"),
+        (InquiryState.EXPIRED, {}, "Expired"),
+        (InquiryState.EXPIRED, {"by": ("task",), "reason": "it has ended"}, "Expired: it has ended"),
         (InquiryState.UNDELIVERABLE, {}, "Could not be shown to anybody yet"),
         (InquiryState.OPEN, {}, "Still open"),
         (InquiryState.COLLECTING, {"overdue": True}, "Overdue, in the inbox since 18:00"),
@@ -367,7 +374,7 @@ def test_headlines(state, changes, headline):
 
 def test_a_decision_nobody_recorded_still_has_a_headline():
     shown = views.decided_card(inquiry(state=InquiryState.DENIED), TEAM, NOW_MS)
-    assert (shown.headline, shown.outcome) == ("Denied by nobody", "")
+    assert (shown.headline, shown.outcome) == ("Denied by nobody at 13:00", "")
 
 
 def test_the_inbox_is_oldest_first():

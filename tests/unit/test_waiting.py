@@ -101,6 +101,12 @@ def test_the_absent_are_not_reminded_and_their_delegates_are():
     assert remind(alone, 1, over).people == ("ann",)
     seated = desk(of(remind_ms=(HOUR,)), stages=(Stage(eligible=("ann",), approve_n=1),))
     assert remind(seated, 1, Absence(person="ann", until_ms=NOW + 9 * HOUR, delegate="bob")).people == ("bob",)
+    told = remind(seated, 1, Absence(person="ann", until_ms=NOW + 9 * HOUR, delegate="bob"))
+    assert (told.people, told.stands_for) == (("bob",), {"bob": ("ann",)})
+    both = desk(of(stages=(StageRule(people=("ann", "bob")),), remind_ms=(HOUR,)))  # bob is asked as himself
+    away = Absence(person="ann", until_ms=NOW + 9 * HOUR, delegate="bob")
+    assert (remind(both, 1, away).people, remind(both, 1, away).stands_for) == (("bob",), {})
+    assert remind(both, 1, gone).stands_for == {}
     # dan could not be asked this, so nobody asks him
     assert remind(seated, 1, Absence(person="ann", until_ms=NOW + 9 * HOUR, delegate="dan")).people == ()
 

@@ -2,6 +2,9 @@
 
 Four cache breakpoints, all the API allows: the last tool, the last stable system part, and the last two of the user's
 turns. Two, because the newer writes the cache that the next request reads, where it is the older one.
+
+A turn in which the model has thought goes back as it came, block for block, for as long as the same model goes on: the
+API signs what was thought, wants it back beside the calls that came of it, and refuses it changed or out of order.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ import base64
 import re
 from typing import Any
 
-from core.adapters.models.vendor import Vendor, clean, loaded, number, sent
+from core.adapters.models.vendor import Vendor, clean, effort_of, loaded, number, output_limit, sent
 from core.model.errors import AuthenticationError
 from core.model.team import Json
-from core.model.work import Picture, Reply, Stop, ToolUse, Usage
+from core.model.work import Picture, Reply, Stop, ToolUse, Usage, VendorTurn
 from core.ports import Message, ModelRequest
 
 _VENDOR = Vendor(
@@ -26,6 +29,7 @@ _VENDOR = Vendor(
 _WARM: dict[str, Json] = {"type": "ephemeral"}
 _WARM_TURNS = 2
 _ID = re.compile(r"[^A-Za-z0-9_-]")
+_THOUGHT = frozenset({"thinking", "redacted_thinking"})
 _CONTINUED = "(The conversation goes on.)"
 _STOPS = {
     "end_turn": Stop.END,
@@ -85,8 +89,12 @@ def body_of(request: ModelRequest) -> dict[str, Json]:
     """The request as the API wants it; equal requests make equal bytes."""
     body: dict[str, Json] = {
         "model": request.model.model,
-        "max_tokens": min(request.output_tokens_max, request.model.output_tokens_max),
+        "max_tokens": output_limit(request),
     }
+    if request.model.thinking_tokens:
+        # Its models take no budget since 4.7 (a 400); what was thought need not be sent: nobody reads it.
+        body["thinking"] = {"type": "adaptive", "display": "omitted"}
+        body["output_config"] = {"effort": effort_of(request.model)}
     tools: list[dict[str, Json]] = [
         {"name": tool.name, "description": clean(tool.about), "input_schema": tool.parameters} for tool in request.tools
     ]
@@ -100,15 +108,15 @@ def body_of(request: ModelRequest) -> dict[str, Json]:
         system[stable_n - 1]["cache_control"] = _WARM
     if system:
         body["system"] = system
-    body["messages"] = _messages(request.messages)
+    body["messages"] = _messages(request.messages, request.model.model)
     return body
 
 
-def _messages(messages: tuple[Message, ...]) -> list[dict[str, Json]]:
+def _messages(messages: tuple[Message, ...], model: str) -> list[dict[str, Json]]:
     """Turns that alternate and begin and end with the user's; in those, results come before words."""
     turns: list[tuple[str, list[dict[str, Json]], list[dict[str, Json]]]] = []
     for message in messages:
-        first, then = _blocks(message)
+        first, then = _verbatim(message, model) or _blocks(message)
         if not first and not then:
             continue
         if turns and turns[-1][0] == message.role:
@@ -125,6 +133,16 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Json]]:
     for turn in [turn for turn in made if turn["role"] == "user"][-_WARM_TURNS:]:
         turn["content"][-1] = {**turn["content"][-1], "cache_control": _WARM}
     return made
+
+
+def _verbatim(message: Message, model: str) -> tuple[list[dict[str, Json]], list[dict[str, Json]]] | None:
+    """The turn as this very model wrote it; None where it is another's, or its calls are no longer the same."""
+    kept = message.verbatim
+    if kept is None or kept.model != model:
+        return None
+    calls = [_ID.sub("_", str(block.get("id"))) for block in kept.blocks if block.get("type") == "tool_use"]
+    same = calls == [_ID.sub("_", use) for use, _, _ in message.uses]
+    return (list(kept.blocks), []) if same else None
 
 
 def _blocks(message: Message) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
@@ -167,6 +185,7 @@ def reply_of(answer: dict[str, Json], model: str) -> Reply:
                 uses.append(ToolUse(id=str(use or f"use-{len(uses)}"), name=name, arguments=rest.get("input")))
             case _:
                 pass  # thinking, and kinds of block that come to be: nothing the engine acts on
+    thought = [block for block in _dicts(content) if block.get("type") in _THOUGHT]
     used = answer.get("usage")
     usage = used if isinstance(used, dict) else {}
     named = answer.get("model")
@@ -181,4 +200,9 @@ def reply_of(answer: dict[str, Json], model: str) -> Reply:
             cache_write_tokens=number(usage.get("cache_creation_input_tokens")),
         ),
         model=named if isinstance(named, str) and named else model,
+        verbatim=VendorTurn(model=model, blocks=tuple(_dicts(content))) if thought else None,
     )
+
+
+def _dicts(content: Json) -> list[dict[str, Json]]:
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []

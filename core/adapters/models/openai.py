@@ -1,15 +1,21 @@
-"""OpenAI's chat completions, and the many servers that speak them. The SDK is an extra, imported at the first call."""
+"""OpenAI's chat completions, and the many servers that speak them. The SDK is an extra, imported at the first call.
+
+OpenAI's own newer models always think, and refuse tools here while they do: such a model is asked once more by the
+Responses API, and only there from then on. Which models those are, nobody needs to know beforehand.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from typing import Any
 
 import msgspec
 
-from core.adapters.models.vendor import Vendor, clean, loaded, number, sent
-from core.model.errors import AuthenticationError
+from core.adapters.models import responses
+from core.adapters.models.vendor import Vendor, clean, effort_of, loaded, number, output_limit, sent
+from core.model.errors import AuthenticationError, TerminalError
 from core.model.team import Json
 from core.model.work import Picture, Reply, Stop, ToolUse, Usage
 from core.ports import Message, ModelRequest
@@ -20,6 +26,7 @@ _VENDOR = Vendor(
     key_name="OPENAI_API_KEY",
     pip='pip install "signoff[openai]"',
 )
+_NOT_HERE = re.compile(r"tools with reasoning_effort are not supported|use /v1/responses", re.IGNORECASE)
 _NO_KEY = "none"  # a server of one's own may want none, and the SDK wants something
 _STOPS = {
     "stop": Stop.END,
@@ -38,40 +45,52 @@ class OpenAIModel:
         self._base_url = base_url or None
         self._timeout_seconds = timeout_seconds
         self._opening = asyncio.Lock()
-        self._client: Any = None
+        self._clients: dict[str, Any] = {}  # by base URL, "" for the provider's own
         self._sdk: Any = None
+        self._responding: set[tuple[str, str]] = set()  # base URL and model
 
     async def reply(self, request: ModelRequest) -> Reply:
-        """One turn."""
-        if not self._key and self._base_url is None:
+        """One turn. A model with a base URL of its own is spoken to there, without our key."""
+        own = request.model.base_url
+        if not own and not self._key and self._base_url is None:
             raise AuthenticationError("There is no key for OpenAI", f"set {_VENDOR.key_name}")
-        client = await self._open()
-        body = body_of(request, own_server=self._base_url is not None)
+        client = await self._open(own)
+        model = request.model.model
+        if (own, model) not in self._responding:
+            body = body_of(request, own_server=bool(own) or self._base_url is not None)
+            try:
+                return reply_of(await self._sent(client.chat.completions, body), model)
+            except TerminalError as error:
+                if not _NOT_HERE.search(error.what):
+                    raise
+                self._responding.add((own, model))
+        return responses.reply_of(await self._sent(client.responses, responses.body_of(request)), model)
 
+    async def _sent(self, resource: Any, body: dict[str, Json]) -> dict[str, Json]:
         async def send() -> bytes:
-            answer = await client.chat.completions.with_raw_response.create(**body)
+            answer = await resource.with_raw_response.create(**body)
             content: bytes = answer.http_response.content
             return content
 
-        return reply_of(await sent(_VENDOR, self._sdk, self._key, self._timeout_seconds, send), request.model.model)
+        return await sent(_VENDOR, self._sdk, self._key, self._timeout_seconds, send)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
+        for client in self._clients.values():
+            await client.close()
 
-    async def _open(self) -> Any:
+    async def _open(self, own: str) -> Any:
         async with self._opening:
-            if self._client is None:
+            if own not in self._clients:
                 self._sdk = await loaded(_VENDOR)
-                self._client = await asyncio.to_thread(  # it reads certificates from the disk
+                self._clients[own] = await asyncio.to_thread(  # it reads certificates from the disk
                     self._sdk.AsyncOpenAI,
-                    api_key=self._key or _NO_KEY,
-                    base_url=self._base_url,
+                    api_key=_NO_KEY if own else self._key or _NO_KEY,
+                    base_url=own or self._base_url,
                     timeout=self._timeout_seconds,
                     max_retries=0,
                 )
-        return self._client
+        return self._clients[own]
 
 
 def body_of(request: ModelRequest, *, own_server: bool) -> dict[str, Json]:
@@ -79,8 +98,10 @@ def body_of(request: ModelRequest, *, own_server: bool) -> dict[str, Json]:
     limit = "max_tokens" if own_server else "max_completion_tokens"
     body: dict[str, Json] = {
         "model": request.model.model,
-        limit: min(request.output_tokens_max, request.model.output_tokens_max),
+        limit: output_limit(request),
     }
+    if request.model.thinking_tokens:
+        body["reasoning_effort"] = effort_of(request.model)
     if request.tools:
         body["tools"] = [
             {
@@ -150,7 +171,7 @@ def reply_of(answer: dict[str, Json], model: str) -> Reply:
         match call:
             case {"function": {"name": str(name), **rest}, **outer}:
                 use = str(outer.get("id") or f"use-{len(uses)}")
-                uses.append(ToolUse(id=use, name=name, arguments=_arguments(rest.get("arguments"))))
+                uses.append(ToolUse(id=use, name=name, arguments=responses.arguments_of(rest.get("arguments"))))
             case _:
                 pass  # a kind of call that was not offered
     refusal = message.get("refusal")
@@ -168,18 +189,6 @@ def reply_of(answer: dict[str, Json], model: str) -> Reply:
         usage=_usage(answer.get("usage")),
         model=named if isinstance(named, str) and named else model,
     )
-
-
-def _arguments(raw: Json) -> Json:
-    """Arguments come as JSON text; an empty text is a call without arguments."""
-    if not isinstance(raw, str):
-        return raw
-    if not raw.strip():
-        return {}
-    try:
-        return msgspec.json.decode(raw.encode("utf-8", "replace"))
-    except msgspec.DecodeError:
-        return None
 
 
 def _usage(raw: Json) -> Usage:

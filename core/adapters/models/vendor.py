@@ -23,9 +23,12 @@ from core.model.errors import (
     SignoffError,
     TerminalError,
 )
-from core.model.team import Json
+from core.model.team import Json, ModelSpec
+from core.ports import ModelRequest
 
 MESSAGE_MAX = 300
+MEDIUM_TOKENS = 4_096
+HIGH_TOKENS = 16_384
 
 _TOO_LONG = re.compile(
     r"context.{0,20}(?:length|window|limit)|prompt is too long|too many (?:input )?tokens|request_too_large"
@@ -86,7 +89,8 @@ def of_status(vendor: Vendor, status: int, headers: Mapping[str, str], body: str
     said = message_of(body, key)
     if status in {401, 403}:
         return AuthenticationError(
-            f"{vendor.title} refused the key ({status}): {said}", f"set {vendor.key_name} to a valid key"
+            f"{vendor.title} refused the key ({status}): {said}",
+            f"set {vendor.key_name} to a valid key, start signoff again, and retry what failed",
         )
     if (status in {400, 422} and _TOO_LONG.search(body)) or status == 413:
         return ContextOverflowError(f"The request is larger than the model's window ({status}): {said}")
@@ -136,6 +140,17 @@ def retry_after(headers: Mapping[str, str]) -> int | None:
         return max(0, int((parsedate_to_datetime(wish) - parsedate_to_datetime(date)).total_seconds() * 1000))
     except (ValueError, TypeError, OverflowError):  # not a wish one can read
         return None
+
+
+def effort_of(model: ModelSpec) -> str:
+    """What vendors make of a budget nowadays: a word for how hard to think. Their models all know these three."""
+    tokens = model.thinking_tokens
+    return "low" if tokens < MEDIUM_TOKENS else "medium" if tokens < HIGH_TOKENS else "high"
+
+
+def output_limit(request: ModelRequest) -> int:
+    """What may be written at most. Vendors count what is thought among it, so that comes on top of the answer."""
+    return min(request.output_tokens_max + request.model.thinking_tokens, request.model.output_tokens_max)
 
 
 def clean(text: str) -> str:

@@ -16,29 +16,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from core.adapters.rows import decided_at_ms, deciders, found_by, spoken
-from core.adapters.sqlite import sql
+from core.adapters.sqlite import memories, sql
+from core.adapters.sqlite.steps import Moment, Step
 from core.model import unit as u
 from core.model.events import MessageReceived
 from core.model.inquiries import InquiryState
+from core.model.memory import ForgetMemories, PutMemory, SupersedeMemory
 
 encode: Final = msgspec.json.Encoder().encode
 
 _ALREADY_THERE = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
-
-
-class Moment(NamedTuple):
-    """When, and in which life of the engine, a unit is prepared."""
-
-    now_ms: int
-    boot: int
-
-
-class Step(NamedTuple):
-    """A statement. `then` sees the cursor afterwards, may do more, and gives the reason to refuse, "" for none."""
-
-    sql: str
-    params: Any
-    then: Callable[[sqlite3.Cursor], str] | None = None
 
 
 class Prepared(NamedTuple):
@@ -265,7 +252,7 @@ _CHANGES: Final[MappingProxyType[type, Callable[[Any, Moment], Iterator[Step] | 
         u.AddEntry: _one(sql.ADD_ENTRY, lambda c: (c.task, c.n, encode(c.entry))),
         u.AddEffect: _add_effect,
         u.EndEffect: _one(sql.END_EFFECT, lambda c: (c.id,)),
-        u.RequeueEffect: _one(sql.REQUEUE_EFFECT, lambda c: (c.not_before_ms, c.id)),
+        u.RequeueEffect: _one(sql.REQUEUE_EFFECT, lambda c: (c.not_before_ms, c.unstarted, c.id)),
         u.PutInquiry: _put_inquiry,
         u.PutVote: _put_vote,
         u.PutGrant: _one(sql.PUT_GRANT, lambda c: (c.grant.id, c.grant.inquiry, c.grant.state.value, encode(c.grant))),
@@ -288,5 +275,8 @@ _CHANGES: Final[MappingProxyType[type, Callable[[Any, Moment], Iterator[Step] | 
         u.LinkAccount: _one(sql.LINK_ACCOUNT, lambda c: (c.link.account, c.link.person, encode(c.link))),
         u.UnlinkAccount: _one(sql.UNLINK_ACCOUNT, lambda c: (c.account,)),
         u.SetMeta: _one(sql.SET_META, lambda c: (c.name, c.value)),
+        PutMemory: lambda c, _: memories.put(c),
+        SupersedeMemory: lambda c, _: memories.supersede(c),
+        ForgetMemories: lambda c, _: memories.forget(c),
     }
 )

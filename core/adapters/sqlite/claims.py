@@ -8,12 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from core.adapters.sqlite import sql
-from core.adapters.sqlite.changes import Moment
+from core.adapters.sqlite.steps import Moment
 from core.model import unit as u
+from core.model.effects import Performed
 from core.model.events import Event
 from core.model.signals import Signal
 from core.model.views import Post
-from core.model.work import Performed, Task
+from core.model.work import Task
 
 _decode_effect: Final = msgspec.json.Decoder(Performed).decode
 _decode_task: Final = msgspec.json.Decoder(Task).decode
@@ -26,7 +27,8 @@ Rows = list[tuple[Any, ...]]
 
 def claim_effects(cursor: sqlite3.Cursor, claim: u.ClaimEffects, moment: Moment) -> Rows:
     """(effect, fence, attempt_n, lapsed, task) each."""
-    look = {"now": moment.now_ms, "boot": moment.boot, "n": claim.n, "caps": msgspec.json.encode(claim.caps).decode()}
+    caps, batches = (msgspec.json.encode(most).decode() for most in (claim.caps, claim.batches))
+    look = {"now": moment.now_ms, "boot": moment.boot, "n": claim.n, "caps": caps, "batches": batches}
     leased = []
     for seq, lapsed, task in cursor.execute(sql.FIND_EFFECTS, look).fetchall():
         lease = (claim.holder, moment.now_ms + claim.lease_ms, moment.boot, seq)

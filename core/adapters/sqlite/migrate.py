@@ -39,6 +39,7 @@ def connect(
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, cached_statements=512)
         _configure(connection, synchronous)
+        require(connection, "fts5")
         _check(connection, path)
         _migrate(connection, path, now_ms, schema() if scripts is None else scripts)
     except sqlite3.Error as error:
@@ -60,6 +61,16 @@ def _configure(connection: sqlite3.Connection, synchronous: str) -> None:
     connection.execute("PRAGMA fullfsync = ON")  # macOS only: without it a disk may lie about fsync
     connection.execute("PRAGMA checkpoint_fullfsync = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten; most systems' default anyway
+
+
+def require(connection: sqlite3.Connection, module: str) -> None:
+    """A part of SQLite that can be left out when it is built is there. Raises StoreRefusedError."""
+    if connection.execute("SELECT 1 FROM pragma_module_list WHERE name = ?", (module,)).fetchone() is None:
+        raise StoreRefusedError(
+            f"the SQLite {sqlite3.sqlite_version} of this Python was built without {module}",
+            "use a Python whose SQLite has it: those of python.org, Debian and Homebrew do",
+        )
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -135,6 +146,18 @@ def backup(path_from: Path, path_to: Path) -> None:
         raise _refusal(path_from, error) from error
     except OSError as error:
         raise StoreRefusedError(f"{path_to} cannot be written ({error.strerror})", "name another place") from error
+
+
+def settle(path: Path) -> bool:
+    """Bring the write-ahead log into the file and empty it, so that what was deleted is in neither. False: somebody
+    reads or writes at this moment, and the log goes as they go on.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        raise _refusal(path, error) from error
+    return not busy
 
 
 def verify(path: Path) -> None:

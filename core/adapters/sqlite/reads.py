@@ -17,7 +17,9 @@ from msgspec.structs import replace
 
 from core.adapters.rows import said_by_person, said_by_role, task_state
 from core.adapters.sqlite import sql
+from core.adapters.sqlite.memories import MemoryReads
 from core.model import unit as u
+from core.model.effects import Performed
 from core.model.events import Conversation, MessageReceived
 from core.model.ids import InquiryId, TaskId
 from core.model.inquiries import (
@@ -32,7 +34,7 @@ from core.model.inquiries import (
 )
 from core.model.team import AccountLink
 from core.model.views import Post
-from core.model.work import Entry, Performed, Said, Task
+from core.model.work import Entry, Said, Task
 from core.ports import Clock
 
 _decode_task: Final = msgspec.json.Decoder(Task).decode
@@ -74,7 +76,7 @@ _POSTS: Final = MappingProxyType(
 )
 
 
-class SqliteReads:
+class SqliteReads(MemoryReads):
     """Reads over one read-only connection, opened at the first read."""
 
     def __init__(self, path: Path, clock: Clock) -> None:

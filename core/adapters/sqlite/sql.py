@@ -36,6 +36,7 @@ STATE: Final = {
     Table.GRANT: _STATE.format(table="grants", key="id", column="state"),
     Table.ATTEMPT: _STATE.format(table="attempts", key="id", column="state"),
     Table.POST: _STATE.format(table="posts", key="id", column="state"),
+    Table.MEMORY: _STATE.format(table="memories", key="id", column="iif(superseded = '', 'live', 'superseded')"),
 }
 ROOM: Final = """
 SELECT 1 WHERE
@@ -76,7 +77,9 @@ INSERT INTO effects (id, task, role, state, fence, attempt_n, holder, lease_unti
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 END_EFFECT: Final = "UPDATE effects SET state = 'ended' WHERE id = ?"
-REQUEUE_EFFECT: Final = "UPDATE effects SET state = 'queued', not_before_ms = ? WHERE id = ? AND state = 'started'"
+REQUEUE_EFFECT: Final = """
+UPDATE effects SET state = 'queued', not_before_ms = ?, attempt_n = attempt_n - ? WHERE id = ? AND state = 'started'
+"""
 
 # --- Changes: inquiries ---------------------------------------------------------------------------------------------
 
@@ -251,7 +254,8 @@ WITH running AS (
 SELECT ranked.seq, ranked.lapsed, ranked.task_body FROM ranked
 LEFT JOIN running ON running.role = ranked.role
 LEFT JOIN json_each(:caps) AS cap ON cap.key = ranked.role
-WHERE ranked.place + coalesce(running.n, 0) <= coalesce(cap.value, 1)
+LEFT JOIN json_each(:batches) AS batch ON batch.key = ranked.role
+WHERE ranked.place + coalesce(running.n, 0) <= coalesce(cap.value, 1) AND ranked.place <= coalesce(batch.value, :n)
 ORDER BY ranked.lapsed DESC, ranked.seq LIMIT :n
 """  # noqa: S608  both halves are constants
 LEASE_EFFECT: Final = """

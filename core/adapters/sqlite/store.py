@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from core.adapters.sqlite import claims, migrate, sql
-from core.adapters.sqlite.changes import Moment, prepare
+from core.adapters.sqlite.changes import prepare
 from core.adapters.sqlite.reads import SqliteReads
+from core.adapters.sqlite.steps import Moment
 from core.adapters.sqlite.writer import Writer, end_process
 from core.model import unit as u
 from core.model.signals import Signal
