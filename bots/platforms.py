@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -39,8 +40,8 @@ class Known:
 
     @property
     def install(self) -> str:
-        """What installs its library."""
-        return f'pip install "signoff[{self.name}]"'
+        """What installs its library where this program would find it: whose `pip` is on the path nobody knows."""
+        return f'{sys.executable} -m pip install "signoff[{self.name}]"'
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ their files is never a path of ours.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from agents.tools import walk
 from agents.tools.files import TEMPORARY, replace
 from core.model.errors import TerminalError
 from core.ports import Shelf
@@ -28,7 +28,6 @@ NAME_CHARS_MAX: Final = 80
 NAME_BYTES_MAX: Final = 200  # what agents' file tools take; a file system takes 255
 SUFFIX_CHARS_MAX: Final = 12
 NAMELESS: Final = "file"
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -77,18 +76,8 @@ class WorkspaceShelf(Shelf):
     def _directory(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
         if make:
             self._files.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self._files.resolve(), _DIRECTORY)
-        try:
-            for name in parts:
-                if make:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(name, dir_fd=folder)
-                below = os.open(name, _DIRECTORY, dir_fd=folder)
-                os.close(folder)
-                folder = below
+        with walk.directory(self._files.resolve(), *parts, make=make) as folder:
             yield folder
-        finally:
-            os.close(folder)
 
 
 def _content(folder: int, name: str, *, bytes_max: int = BYTES_MAX) -> bytes | None:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.tools import walk
 from agents.tools.marks import SHARED, Judge, Marks, MarksError, failure_of
 from core.model.ids import digest_of
 from core.model.work import Failure, ToolResult
@@ -201,20 +202,9 @@ class Files:
     @contextlib.contextmanager
     def _directory(self, above: str, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
         """The open directory at the end of a path that is walked name by name."""
-        if make:
-            self._files.mkdir(exist_ok=True)
-        fd = os.open(self._files, _DIRECTORY)
-        try:
-            for name in (above, *parts):
-                if make:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(name, dir_fd=fd)
-                below = os.open(name, _DIRECTORY, dir_fd=fd)
-                os.close(fd)
-                fd = below
+        root, name = self._files.parent, self._files.name
+        with walk.directory(root, name, above, *parts, make=make) as fd:
             yield fd
-        finally:
-            os.close(fd)
 
 
 def _parts(role: str, path: str) -> tuple[str, tuple[str, ...]]:

@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +27,6 @@ _PAUSE_SECONDS: Final = 6.0
 """After this the child begins no further page: what it has is told, and the rest is for the next call."""
 _MEMORY_BYTES_MAX: Final = 512 * 1024 * 1024
 _WRITTEN_BYTES_MAX: Final = 4 * 1024 * 1024
-_FLAGS: Final = ("-E", "-P", "-X", "utf8")  # neither the environment nor a folder says what is imported
 
 _LOCKED: Final = "locked"
 _BROKEN: Final = "broken"
@@ -75,28 +72,12 @@ def read(data: bytes, first: int, bytes_max: int, *, seconds_max: float = SECOND
     """What fits of the text from page `first` on, at least that page. Blocks for `seconds_max` at most.
     Raises PdfError, OSError.
     """
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
-        given.write(data)
-        given.seek(0)
-        argv = (sys.executable, *_FLAGS, __file__, str(first), str(bytes_max))
-        process = subprocess.Popen(  # noqa: S603 - ourselves; what came from outside is read from a file
-            argv,
-            stdin=given,
-            stdout=written,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": ""},
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds_max)
-        except subprocess.TimeoutExpired:
-            pass  # what it has written by now counts
-        finally:
-            process.kill()
-            process.wait()
-        written.seek(0)
+    from agents.tools import child  # noqa: PLC0415 - the child's half has none of our others
+
+    def made(written: IO[bytes]) -> Excerpt:
         return told(list(_records(written)), first)
+
+    return child.read(__file__, (str(first), str(bytes_max)), data, seconds_max, made)
 
 
 def _records(written: IO[bytes]) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,7 @@ import contextlib
 import json
 import re
 import resource
-import subprocess
 import sys
-import tempfile
 import unicodedata
 from typing import IO, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -24,7 +22,6 @@ SECONDS_MAX: Final = 8.0
 _CPU_SECONDS_MAX: Final = 6
 _MEMORY_BYTES_MAX: Final = 512 * 1024 * 1024
 _WRITTEN_BYTES_MAX: Final = 8 * 1024 * 1024
-_FLAGS: Final = ("-E", "-P", "-X", "utf8")  # neither the environment nor a folder says what is imported
 _LINK_CHARS_MAX: Final = 500
 
 _DROPPED: Final = frozenset(
@@ -67,27 +64,11 @@ def clean(text: str) -> str:
 
 def read(html: str, base: str, *, seconds_max: float = SECONDS_MAX) -> str:
     """The page's title and text. Blocks for `seconds_max` at most. Raises PageError, OSError."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
-        given.write(html.encode("utf-8", "replace"))
-        given.seek(0)
-        process = subprocess.Popen(  # noqa: S603 - ourselves; what came from outside is read from a file
-            (sys.executable, *_FLAGS, __file__, base),
-            stdin=given,
-            stdout=written,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            env={"PATH": ""},
-            start_new_session=True,
-        )
-        try:
-            process.wait(seconds_max)
-        except subprocess.TimeoutExpired:
-            pass  # it has written nothing yet
-        finally:
-            process.kill()
-            process.wait()
-        written.seek(0)
-        return told(written.read())
+    from agents.tools import child  # noqa: PLC0415 - the child's half has none of our others
+
+    return child.read(
+        __file__, (base,), html.encode("utf-8", "replace"), seconds_max, lambda written: told(written.read())
+    )
 
 
 def told(written: bytes) -> str:

@@ -14,7 +14,7 @@ import zlib
 
 import pytest
 
-from agents.tools import pdf, pictures
+from agents.tools import child, pdf, pictures
 from agents.tools.file_tools import SPECS
 from agents.tools.files import version_of
 from bots.shelf import WorkspaceShelf
@@ -162,7 +162,7 @@ async def test_a_page_that_grows_without_bound_is_left_out(read):
 def test_a_page_that_never_ends_is_stopped_and_the_others_are_told(monkeypatch):
     started = []
     popen = subprocess.Popen
-    monkeypatch.setattr(pdf.subprocess, "Popen", lambda *a, **more: started.append(popen(*a, **more)) or started[-1])
+    monkeypatch.setattr(child.subprocess, "Popen", lambda *a, **more: started.append(popen(*a, **more)) or started[-1])
     found = pdf.read(papers.pdf("before", bomb(700), "after"), 1, 1_000, seconds_max=2)
     assert (found.first, found.last, found.pages_n) == (1, 2, 3)
     assert found.text == "[page 1 of 3]\nbefore\n[page 2 of 3]\n(this page cannot be read)"
@@ -185,7 +185,7 @@ def test_the_child_knows_no_secret_and_has_limits(monkeypatch):
         started.update(argv=argv, **more)
         return popen(argv, **more)
 
-    monkeypatch.setattr(pdf.subprocess, "Popen", look)
+    monkeypatch.setattr(child.subprocess, "Popen", look)
     assert pdf.read(papers.pdf("a"), 1, 1_000).pages_n == 1
     assert started["env"] == {"PATH": ""}
     code = (

@@ -14,7 +14,7 @@ import zlib
 import pytest
 from aiohttp import web
 
-from agents.tools import addresses, fetching, webpage
+from agents.tools import addresses, child, fetching, webpage
 from agents.tools.fetching import SPEC, FetchUrl
 from agents.tools.web import BYTES_MAX, Gates, Web, resolve_by_system
 from core.model.team import EffectClass, Reach, Tier
@@ -727,7 +727,7 @@ def test_the_child_has_no_secrets(monkeypatch):
     given = []
     popen = subprocess.Popen
     monkeypatch.setenv("SECRET", "s")
-    monkeypatch.setattr(webpage.subprocess, "Popen", lambda *a, **more: given.append(more) or popen(*a, **more))
+    monkeypatch.setattr(child.subprocess, "Popen", lambda *a, **more: given.append(more) or popen(*a, **more))
     assert webpage.read("<title>T</title><body>x", "http://h.test/") == "Title: T\n\nx"
     assert given[0]["env"] == {"PATH": ""}
 

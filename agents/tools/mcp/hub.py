@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ LOOK_SECONDS: Final = 1.0
 """So often it is looked whether a person has pinned, or logged in."""
 LIST_AGAIN_SECONDS: Final = 300.0
 SECRET_CHARS_MIN: Final = 6
-EXTRA: Final = "it needs the mcp library: pip install 'signoff[mcp]'"
+EXTRA: Final = f"it needs the mcp library: {sys.executable} -m pip install 'signoff[mcp]'"
 
 Connect: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Live]]
 
