@@ -252,7 +252,9 @@ def read_file(path: Path, file: str, shape: type[T]) -> Document[T]:
         raw = path.read_bytes()
         text = raw.decode("utf-8")
     except OSError as error:
-        return _refused(file, f"cannot be read ({error.strerror})", "a readable file")
+        missing = isinstance(error, FileNotFoundError) and path.name == "team.yaml"
+        expected = "a workspace: `signoff init DIR` makes one" if missing else "a readable file"
+        return _refused(file, f"cannot be read ({error.strerror})", expected)
     except UnicodeDecodeError:
         return _refused(file, "is not UTF-8", "text in UTF-8")
     if len(raw) > BYTES_MAX:

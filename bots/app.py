@@ -207,6 +207,7 @@ class House:
         )
         self._tools: dict[str, Mapping[str, Tool]] = {}
         self._status: Status | None = None
+        self._models: Mapping[str, ModelProvider] = {}
 
     @classmethod
     async def open(cls, workspace: Workspace, environ: Mapping[str, str]) -> Self:
@@ -222,6 +223,8 @@ class House:
 
     async def close(self) -> None:
         """What is queued is committed first."""
+        for model in self._models.values():
+            await model.close()
         await self.store.close()
 
     async def __aenter__(self) -> Self:
@@ -251,6 +254,7 @@ class House:
         """
         schedules = scheduling.Rota(self.workspace.root, self.teams.current, self.store, self.clock)
         boot = await self.store.new_boot()
+        self._models = models_of(self.environ, self.clock, self.ids, self._wait_for_model)
         context = Context(
             store=self.store,
             clock=self.clock,
@@ -260,7 +264,7 @@ class House:
             drafts=self.teams,
             laws=FileLaws(self.workspace.root, self.teams, self.workspace.backups),
             resolver=CommandResolver(self.workspace.root, self.teams.current),
-            models=models_of(self.environ, self.clock, self.ids, self._wait_for_model),
+            models=self._models,
             tools=self._tools_of,
             platforms=where,
             shelf=self.shelf,

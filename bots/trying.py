@@ -165,6 +165,10 @@ class Overheard:
     inner: ModelProvider
     note: Callable[[str], None]
 
+    async def close(self) -> None:
+        """The other's connections."""
+        await self.inner.close()
+
     async def reply(self, request: ModelRequest) -> Reply:
         reply = await self.inner.reply(request)
         for use in reply.uses:

@@ -260,6 +260,9 @@ class ModelProvider(Protocol):
     async def reply(self, request: ModelRequest) -> Reply:
         """One turn. `Reply.usage.cost_microusd` is left 0: the engine prices it."""
 
+    async def close(self) -> None:
+        """Let go of its connections; nothing is asked of it afterwards."""
+
 
 class Workplace(msgspec.Struct, frozen=True, kw_only=True):
     """What a running tool may know: whose call it is. `attempt` is the idempotency key."""

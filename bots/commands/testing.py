@@ -197,6 +197,9 @@ async def play_one(
         happened = await play(one.scenario, teams[way], models, place, seconds_max=seconds_max)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if way == "real" and provider is None:
+            for model in models.values():
+                await model.close()
     misses = judge(one.scenario, happened)
     stale = tuple(recorded.stale) if recorded else ()
     note = STALE if stale else ""
@@ -265,7 +268,8 @@ def lines_of(outcome: Outcome) -> Iterator[str]:
     if happened is None:
         yield f"{outcome.status:<8}{outcome.name}: {outcome.note}"
         return
-    spent = f"{happened.turns} turns · {happened.tokens:,} tokens · {_usd(happened.cost_microusd)} · {outcome.ms} ms"
+    turns = f"{happened.turns} {'turn' if happened.turns == 1 else 'turns'}"
+    spent = f"{turns} · {happened.tokens:,} tokens · {_usd(happened.cost_microusd)} · {outcome.ms} ms"
     note = f" · {outcome.note}" if outcome.note else ""
     yield f"{outcome.status:<8}{outcome.name} · {outcome.way} · {spent}{note}"
     for line in outcome.stale:

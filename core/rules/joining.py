@@ -12,7 +12,9 @@ import msgspec
 
 from core.model.work import ChildEnded, Claim, Handoff, Task
 
-_SHARED = re.compile(r"(?<![\w./-])(?:files/)?(shared/[\w./-]*\w)")
+_SHARED = re.compile(r"(?<![\w./-])(?:files/)?(shared/[\w./-]{0,100}\w)")
+FILES_MAX = 20
+"""Of one handoff: what names more is no list of what it changed."""
 
 
 def claims_of(ended: ChildEnded) -> tuple[Claim, ...]:
@@ -21,7 +23,7 @@ def claims_of(ended: ChildEnded) -> tuple[Claim, ...]:
         return ()
     lines = (*ended.result.changed, *ended.result.artifacts)
     files = dict.fromkeys(file for line in lines for file in _SHARED.findall(line))
-    return tuple(Claim(role=ended.role, file=file) for file in files)
+    return tuple(Claim(role=ended.role, file=file) for file in list(files)[:FILES_MAX])
 
 
 def conflicts(before: tuple[Claim, ...], now: tuple[Claim, ...]) -> dict[str, str]:

@@ -53,8 +53,8 @@ def count(inquiry: Inquiry, votes: Iterable[Vote], team: Team) -> Count:
             due = n
             break
     at = inquiry.stage if due is None else due
-    denied = tuple(v.principal for v in valid if v.stage in {at, inquiry.stage} and v.verb is Verb.DENY)
-    return Count(stage=due, by=tuple(by), denied_by=denied, any_first=any(v.stage == 0 for v in valid))
+    denied = dict.fromkeys(v.principal for v in valid if v.stage in {at, inquiry.stage} and v.verb is Verb.DENY)
+    return Count(stage=due, by=tuple(by), denied_by=tuple(denied), any_first=any(v.stage == 0 for v in valid))
 
 
 def denied(inquiry: Inquiry, counted: Count) -> bool:

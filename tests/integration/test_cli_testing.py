@@ -50,7 +50,7 @@ def test_recordings_are_played_where_there_are_any(run):
     assert code == 0
     assert steady(out) == (
         "ok      deploying goes to DevOps, and waits for a person · recorded · 2 turns · N\n"
-        "ok      hello is answered by the lead alone · recorded · 1 turns · N\n"
+        "ok      hello is answered by the lead alone · recorded · 1 turn · N\n"
         "2 ok\n"
     )
 
@@ -59,7 +59,7 @@ def test_without_a_recording_the_built_in_model_plays(run, place):
     (place / "new.yaml").write_text(HELLO)
     code, out, _ = run("agents/scenarios/new.yaml")
     assert code == 0
-    assert steady(out) == "ok      hello · offline · 1 turns · N\n1 ok\n"
+    assert steady(out) == "ok      hello · offline · 1 turn · N\n1 ok\n"
 
 
 def test_a_failure_shows_what_was_expected_what_was_got_and_what_happened(run, place):

@@ -189,3 +189,9 @@ async def test_a_label_stays_when_a_person_has_looked(last) -> None:
     task = await table.task("cto")
     assert task.phase is Phase.DONE
     assert PAGE in task.result.degraded
+
+
+async def test_a_flood_of_names_is_bounded() -> None:
+    many = [f"shared/{n}.html" for n in range(500)]
+    table = await joined(say("All done."), ops=done("a", changed=many), dev=done("b", artifacts=many))
+    assert len((await table.task("cto")).disputed) == 20

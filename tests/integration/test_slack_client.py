@@ -837,7 +837,9 @@ async def test_a_deaf_connection_is_noticed_by_what_history_has(slack, desk, mon
     running = asyncio.create_task(ended(bot, desk))
     await slack.connected()
     slack.deafen()
-    await slack.say(slack.owner, "anybody?", slack.direct(slack.owner))
+    while not running.done():  # what is said before it has looked back for the first time is no sign of deafness
+        await slack.say(slack.owner, "anybody?", slack.direct(slack.owner))
+        await asyncio.wait({running}, timeout=0.5)
     (error,) = await running
     assert isinstance(error, RetryableError)
     assert desk.of(MessageReceived)[0].text == "anybody?"

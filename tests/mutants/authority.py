@@ -178,6 +178,7 @@ VOTES = (
         At.VOTES,
         "return list(dict.fromkeys(v.principal for v in votes if v.stage == stage and v.verb in APPROVING))",
         "return [v.principal for v in votes if v.stage == stage and v.verb in APPROVING]",
+        Edit("core/rules/quorum.py", "for person in dict.fromkeys(people):", "for person in people:"),
     ),
     sabotage(
         "requester-approves",

@@ -23,6 +23,7 @@ from core.rules import notes
 from core.rules.actions import act_of
 from core.rules.canonical import action_digest
 from core.rules.policy import DAY_MS, Gates, Panel
+from core.rules.votes import count
 from tests.rules_kit import CALL, NOW, PRINTS, Desk, approval, person, question, ship_act, task, team, vote
 
 S = InquiryState
@@ -877,6 +878,10 @@ def test_votes_that_do_not_count_are_not_counted():
         vote("eve", inquiry=at),
     )
     assert rules.needs_of(at, void, TEAM) == rules.needs_of(at, (), TEAM)
+    strangers = (vote("you", verb=Verb.DENY, inquiry=at), vote("eve", verb=Verb.DENY, inquiry=at))
+    assert count(at, strangers, TEAM).denied_by == ()
+    twice = (vote("bob", verb=Verb.DENY, inquiry=at), vote("bob", verb=Verb.DENY, inquiry=at))
+    assert count(at, twice, TEAM).denied_by == ("bob",)
 
 
 # --- What the agent hears -------------------------------------------------------------------------------------------

@@ -303,7 +303,8 @@ def test_missing_files_are_named(place):
     assert "agents/ops/SOUL.md:2: is not UTF-8" in found
     assert "agents/_shared/SAFETY.md: is missing" in found
     shutil.rmtree(place / "agents")
-    assert errors_of(place) == ["agents/team.yaml: cannot be read (No such file or directory): a readable file"]
+    said = "agents/team.yaml: cannot be read (No such file or directory): a workspace: `signoff init DIR` makes one"
+    assert errors_of(place) == [said]
 
 
 WARNED = [

@@ -95,6 +95,9 @@ class _Scene:
 class OfflineModel:
     """A ModelProvider that chooses by word overlap. It keeps nothing between calls."""
 
+    async def close(self) -> None:
+        """It holds nothing."""
+
     async def reply(self, request: ModelRequest) -> Reply:
         """The next turn. It raises nothing and waits for nothing."""
         text, calls = _decide(request)

@@ -61,6 +61,9 @@ class RecordedModel:
             self._left[one.role].append(one)
         self.stale: list[str] = []  # one line for each
 
+    async def close(self) -> None:
+        """It holds nothing."""
+
     async def reply(self, request: ModelRequest) -> Reply:
         """Raises TerminalError where the recording has nothing more for this role."""
         left = self._left[request.role]
@@ -81,6 +84,10 @@ class Recorder:
     def __init__(self, inner: ModelProvider, kept: list[Recorded]) -> None:
         self._inner = inner
         self._kept = kept
+
+    async def close(self) -> None:
+        """The other's connections."""
+        await self._inner.close()
 
     async def reply(self, request: ModelRequest) -> Reply:
         """What the other says; a failure is not kept."""

@@ -83,6 +83,10 @@ class Resilient:
                     breaker.trial = False
         raise AssertionError("the last try returns or raises")
 
+    async def close(self) -> None:
+        """The vendor's connections."""
+        await self._inner.close()
+
     async def _asked(self, request: ModelRequest) -> Reply:
         try:
             return await self._inner.reply(request)

@@ -133,6 +133,9 @@ class ScriptedModel:
         """How often this role's turn was asked for."""
         return sum(1 for request in self.requests if request.role == role)
 
+    async def close(self) -> None:
+        """It holds nothing."""
+
     async def reply(self, request: ModelRequest) -> Reply:
         """The step written for this transcript, after the latency."""
         self.requests.append(request)

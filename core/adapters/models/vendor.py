@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -54,7 +55,9 @@ async def loaded(vendor: Vendor) -> ModuleType:
     try:
         return await asyncio.to_thread(importlib.import_module, vendor.package)
     except ImportError as error:
-        raise TerminalError(f"The {vendor.package} package cannot be imported ({error})", vendor.pip) from error
+        raise TerminalError(
+            f"The {vendor.package} package cannot be imported ({error})", f"{sys.executable} -m {vendor.pip}"
+        ) from error
 
 
 async def sent(
