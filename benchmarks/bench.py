@@ -21,6 +21,7 @@ from agents import workspace
 from agents.tools import control
 from bots.app import House, Workspace, set_up_log
 from core.adapters.models.scripted import ScriptedModel, Step
+from core.model.editions import Edition
 from core.model.events import ControlPressed, Conversation, MessageReceived, Sender
 from core.model.team import Budget, EffectClass, Json, ModelSpec, Person, Team, Tier, ToolSpec
 from core.model.unit import Answer as CommitAnswer
@@ -104,6 +105,18 @@ class FixedTeam:
     def reload(self) -> Team:
         return self._team
 
+    def edition(self) -> Edition:
+        return Edition(team=self._team)
+
+    def stamp(self) -> str:
+        return ""
+
+    def read_at(self) -> str:
+        return ""
+
+    def keep(self, at_ms: int) -> None:
+        """There are no files."""
+
     def parse(self, blob: bytes) -> Team:
         return msgspec.json.decode(blob, type=Team)
 
@@ -125,7 +138,7 @@ class Work:
 def bench_team(shipped: Team) -> Team:
     """The shipped team under a lead that may do anything often, with somebody else to approve it."""
     delegate = control.delegate(tuple(shipped.roles)[:3], ("testing",), ())
-    specs = (delegate, control.ASK, control.FINISH, NOTE, PUBLISH)
+    specs = (delegate, control.ASK, control.FINISH, control.find_tools(()), NOTE, PUBLISH)
     role = msgspec.structs.replace(
         shipped.roles["developer"],
         id=ROLE,
